@@ -412,7 +412,12 @@ class Closed(EmbsqlError):
 class NotInSpark(EmbsqlError):
     """{command} does not work in Spark, where runs are published and asked. Open the database that
     they are trained in, a DuckDB file or PostgreSQL: its db.train(..., source_db='spark') reads
-    from Spark, and its db.publish('spark') writes there."""
+    from Spark, and its db.publish('spark') writes there, also anew without whom it forgot."""
+
+
+class AlreadyPublishing(EmbsqlError):
+    """process {pid} on {host} is publishing to {database}, since {since} UTC. Wait for it; if it is
+    dead, run in Spark: DROP FUNCTION embsql_internal.{function}"""
 
 
 class ReadOnly(EmbsqlError):

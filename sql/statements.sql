@@ -323,6 +323,11 @@ DELETE FROM embsql.run_records WHERE run_id = $run_id
 -- runs_of: all runs of a model
 SELECT run.run_id FROM embsql.run_records AS run WHERE run.model_name = $model_name ORDER BY run.run_id ASC
 
+-- published_runs: runs of a model that were published to Spark from here
+SELECT DISTINCT line.run_id FROM embsql.events AS line
+WHERE line.model_name = $model_name AND line.event = 'publish' AND starts_with(line.detail, 'to ')
+ORDER BY line.run_id ASC
+
 -- every_run: all runs there are
 SELECT run.run_id FROM embsql.run_records AS run ORDER BY run.run_id ASC
 

@@ -24,6 +24,8 @@ from embsql.lifecycle import installation
 
 # methods that only ask questions, and so work where runs are but published
 ASKING = ("__init__", "ask", "models", "runs", "sql", "rows", "close")
+# commands that work on runs that are but published, too
+ON_PUBLISHED = ("publish",)
 Wanted = TypeVar("Wanted")
 NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist")
 
@@ -89,7 +91,8 @@ def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
             checked = method if name in ANYWHERE else _by_itself(method)
             if name not in (*ASKING, *ANY_VERSION):
                 checked = _with_tables_of_now(checked)
-            whole = checked if name in ASKING else _with_a_registry(checked)
+            anywhere = name in (*ASKING, *ON_PUBLISHED)
+            whole = checked if anywhere else _with_a_registry(checked)
             setattr(cls, name, plainly()(whole))
     return cls
 

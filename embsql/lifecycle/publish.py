@@ -55,7 +55,7 @@ SMALL_TABLES = (
     "item_first_times",
 )
 # what a record says of the database that it is in
-HERE = ["made_by", "promoted_at"]
+HERE = {"made_by", "promoted_at"}
 # what tells one run of a number from another
 IDENTITY = ("model_name", "checksum", "source_hash")
 # of a run, at any time after it
@@ -184,8 +184,8 @@ def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool
             for rows in _of_one_length(
                 source.ask(statements("publish.sql")[table], run_id=run_id)
             ):
-                here = HERE if table == "run_records" else []
-                target.write(table, _columns(rows.drop_columns(here)))
+                here = HERE.intersection(rows.column_names)
+                target.write(table, _columns(rows.drop_columns(sorted(here))))
         for table in LARGE_TABLES:
             target.write(
                 table, _columns(pa.concat_tables(pages(source, table, run_id)))
@@ -285,7 +285,7 @@ def _other(source: Engine, target: Any) -> Iterator[Engine]:
             raise ReadOnly(path=there.label)
         _install(there)
         if _is_same(source, there):
-            raise _not_itself(there.label)
+            raise not_itself(there.label)
         yield there
 
 
@@ -318,7 +318,8 @@ def _is_same(source: Engine, target: Engine) -> bool:
         execute_named(target, "release", **mark)
 
 
-def _not_itself(label: str) -> InvalidArgument:
+def not_itself(label: str) -> InvalidArgument:
+    """What to say to who publishes a database into itself."""
     return InvalidArgument(
         name="target",
         allowed="another database than the one that is published",
@@ -375,7 +376,7 @@ def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
         else []
     )
     if any(home["path"] and Path(home["path"]).resolve() == path for home in homes):
-        raise _not_itself(str(path))
+        raise not_itself(str(path))
     return path
 
 

@@ -1,12 +1,14 @@
 """A run in Spark: Parquet tables in the session's catalog, and the questions as SQL functions.
 
-Nothing reads a run before it is promoted, and a promotion replaces one function of the catalog. One
-publishes at a time: Spark has no lock that a second could wait for.
+Nothing reads a run before it is promoted, and a promotion changes one view of the catalog. One
+publishes at a time (`spark_lock`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,15 +18,17 @@ from embsql import engines
 from embsql.engines import Engine
 from embsql.errors import CannotInstall, Corrupted, RunIdConflict, StatementFailed
 from embsql.lifecycle.loaded import LARGE_TABLES, pages
-from embsql.lifecycle.named_statements import log_event
+from embsql.lifecycle.named_statements import log_event, query_named
 from embsql.lifecycle.publish import (
     DERIVED_TABLES,
     IDENTITY,
     SMALL_TABLES,
     Published,
     content,
+    not_itself,
     wanted_runs,
 )
+from embsql.lifecycle.spark_lock import publishing
 from embsql.sqlfiles import spark as sql
 from embsql.sqlfiles.files import statements
 from embsql.sqlfiles.questions import questions
@@ -47,12 +51,19 @@ def publish_to_spark(
 
     `models` are as of `publish`, `target` is "spark", the sc:// address of a server, or an open
     session. What is there already is not copied again. Raises RunIdConflict, RunNotReady,
-    Corrupted, CannotOpen and CannotInstall.
+    Corrupted, CannotOpen and CannotInstall, and InvalidArgument for what is in Spark itself.
     """
+    if not engine.holds_registry:
+        raise not_itself(engine.label)
     records = wanted_runs(engine, models)
     with engines.open_or_reuse(target, engine) as there:
-        _install(there)
-        return [_publish_run(engine, there, record) for record in records]
+        _check_version(there)
+        with _as_installing(there):
+            _make_schemas(there)
+        with publishing(there):
+            with _as_installing(there):
+                _bring(there)
+            return [_publish_run(engine, there, record) for record in records]
 
 
 def _publish_run(source: Engine, there: Engine, record: Mapping[str, Any]) -> Published:
@@ -68,24 +79,54 @@ def _publish_run(source: Engine, there: Engine, record: Mapping[str, Any]) -> Pu
         raise Corrupted(database=there.label, run_id=run_id, name=name)
     _promote(there, _promoted(known, name, run_id))
     log_event(source, name, run_id, "publish", f"to {there.label}")
+    _drop_gone(source, there, name)
     return Published(name, run_id, wanted.rows, wanted.checksum, not is_same)
+
+
+def _drop_gone(source: Engine, there: Engine, name: str) -> None:
+    """Drop the runs of a model that were published from a registry which has them no more.
+
+    Those of another registry stay: this one does not know what they are.
+    """
+    had, has = (
+        {row["run_id"] for row in query_named(source, asked, model_name=name)}
+        for asked in ("published_runs", "runs_of")
+    )
+    known = _models(there)
+    gone = (had - has).intersection(known[name]["runs"])
+    if not gone:
+        return
+    _promote(there, _without(known, name, gone))
+    for run_id in sorted(gone):
+        _execute(there, sql.spark_removal(run_id, TABLES))
 
 
 def _copy(source: Engine, there: Engine, run_id: int, tables: Sequence[str]) -> None:
     """Copy a run's rows of some tables, in place of those that are there."""
     _execute(there, sql.spark_removal(run_id, tables))
+    folder, copy = _schema_folder(there), f"run_id={run_id}.{uuid.uuid4().hex}"
     for table in tables:
-        for rows in _parts(source, table, run_id):
-            if rows.num_rows:
-                there.write(
-                    table, dict(zip(rows.column_names, rows.columns, strict=True))
-                )
+        for number, rows in enumerate(_parts(source, table, run_id)):
+            if number == 0:
+                own = f"{folder}/{table}/{copy}"
+                _execute(there, sql.spark_addition(run_id, table, own))
+            there.write(table, dict(zip(rows.column_names, rows.columns, strict=True)))
 
 
-def _parts(source: Engine, table: str, run_id: int) -> Iterable[pa.Table]:
+def _schema_folder(there: Engine) -> str:
+    """Where the tables are."""
+    known = there.rows(statements("spark/statements.sql")["properties"])
+    (folder,) = (row["info_value"] for row in known if row["info_name"] == "Location")
+    return str(folder).rstrip("/")
+
+
+def _parts(source: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
+    """A run's rows of a table, in parts that have some."""
     if table in LARGE_TABLES:
-        return pages(source, table, run_id)
-    return [source.ask(statements("publish.sql")[table], run_id=run_id)]
+        parts = pages(source, table, run_id)
+    else:
+        parts = iter([source.ask(statements("publish.sql")[table], run_id=run_id)])
+    return (rows for rows in parts if rows.num_rows)
 
 
 def _check_same(there: Engine, record: Mapping[str, Any]) -> None:
@@ -125,6 +166,15 @@ def _promoted(known: Models, name: str, run_id: int) -> list[dict[str, Any]]:
     return list((known | {name: model}).values())
 
 
+def _without(known: Models, name: str, gone: set[int]) -> list[dict[str, Any]]:
+    """The models once some runs of one are gone."""
+    kept = {
+        runs: [run for run in known[name][runs] if run not in gone]
+        for runs in ("earlier_runs", "runs")
+    }
+    return list((known | {name: known[name] | kept}).values())
+
+
 def _promote(there: Engine, models: list[dict[str, Any]]) -> None:
     """Make what is live known."""
     words = there.rows(statements("spark/statements.sql")["derived"])
@@ -136,24 +186,34 @@ def _promote(there: Engine, models: list[dict[str, Any]]) -> None:
 # --- what is installed ---------------------------------------------------------------------------
 
 
-def _install(there: Engine) -> None:
-    """Bring Spark's tables and functions up to this version. Raises CannotInstall."""
+def _check_version(there: Engine) -> None:
+    """Raise CannotInstall where Spark is too old."""
     found = there.rows(statements("spark/statements.sql")["version"])[0]["version"]
     if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
         reason = f"it is Spark {found.split()[0]}, and its functions of vectors came with 4.2"
         raise CannotInstall(database=there.label, reason=reason)
+
+
+@contextmanager
+def _as_installing(there: Engine) -> Iterator[None]:
+    """What Spark refuses while embsql is made there as CannotInstall."""
     try:
-        _bring(there)
+        yield
     except StatementFailed as error:
         reason = str(error.values["reason"])
         remedy = f". {IN_MEMORY}" if "already exists" in reason else ""
         raise CannotInstall(database=there.label, reason=f"{reason}{remedy}") from None
 
 
-def _bring(there: Engine) -> None:
+def _make_schemas(there: Engine) -> None:
     asked = statements("spark/statements.sql")
     there.run(asked["schema"])
     there.run(asked["internal"])
+
+
+def _bring(there: Engine) -> None:
+    """Bring Spark's tables and functions up to this version."""
+    asked = statements("spark/statements.sql")
     if any(version() in str(row) for row in there.rows(asked["properties"])):
         return
     _execute(there, sql.spark_tables())

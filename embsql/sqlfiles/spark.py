@@ -41,7 +41,7 @@ def spark_primitives() -> list[str]:
 
 
 def spark_promotion(models: list[dict[str, Any]], derived: Iterable[str]) -> list[str]:
-    """What says which runs are live, a statement each; the last is the one that counts.
+    """What makes it known which runs are live, a statement each; the last is the one that counts.
 
     Each model has model_name, live_run, newest_run, earlier_runs, runs and updated_at. `derived`
     has the maps and clusterings of all runs, as "map 7 item pca".
@@ -52,7 +52,7 @@ def spark_promotion(models: list[dict[str, Any]], derived: Iterable[str]) -> lis
 
 
 def spark_derived() -> list[str]:
-    """What makes the functions that ask what a promotion makes, a statement each."""
+    """What makes the functions that ask what a promotion makes known, a statement each."""
     return _statements(read_sql("prelude/spark_derived.sql"))
 
 
@@ -82,6 +82,31 @@ def spark_removal(run_id: int, tables: Collection[str]) -> list[str]:
     """What drops a run's rows from tables, a statement each."""
     script = template("spark/drop_run.sql.j2").render(run_id=run_id, tables=tables)
     return _statements(script)
+
+
+def spark_addition(run_id: int, table: str, folder: str) -> list[str]:
+    """What makes room for a run's rows of a table in a folder, a statement each."""
+    script = template("spark/add_run.sql.j2")
+    return _statements(
+        script.render(run_id=run_id, table=table, folder=_literal(folder))
+    )
+
+
+def spark_lock(name: str, holder: str) -> list[str]:
+    """What makes the function that says who publishes, a statement each."""
+    script = template("spark/lock.sql.j2").render(name=name, holder=_literal(holder))
+    return _statements(script)
+
+
+def spark_holder(name: str) -> str:
+    """What asks a publisher's function who it is."""
+    (asked,) = _statements(template("spark/holder.sql.j2").render(name=name))
+    return asked
+
+
+def spark_unlock(name: str) -> list[str]:
+    """What drops a publisher's function, a statement each."""
+    return _statements(template("spark/unlock.sql.j2").render(name=name))
 
 
 def spark_mark() -> list[str]:

@@ -123,7 +123,7 @@ RETURN CASE
     ELSE a
 END;
 
--- Why a name means no run. (embsql.live_run and embsql.newest_run are made at each promotion: sql/spark/promotion.sql.j2.)
+-- Why a name means no run. (embsql.live_run and embsql.newest_run: spark_derived.sql.)
 CREATE OR REPLACE FUNCTION embsql_internal.raise_no_run(model STRING) RETURNS BIGINT
 RETURN embsql_internal.refuse(CASE
     WHEN contains(model, '@') THEN concat(

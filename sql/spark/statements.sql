@@ -12,6 +12,9 @@ CREATE SCHEMA IF NOT EXISTS embsql_internal
 -- properties: what is known of the schema; of the version of its functions among it
 DESCRIBE SCHEMA EXTENDED embsql
 
+-- publishing: who publishes now
+SHOW USER FUNCTIONS IN embsql_internal LIKE 'publishing_*'
+
 -- promotions: whether anything was published
 SHOW VIEWS IN embsql LIKE 'models'
 

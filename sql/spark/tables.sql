@@ -1,5 +1,5 @@
 -- The tables that questions read, in Spark: those of sql/schema by their columns, as Parquet, a folder for each run.
--- embsql.models, which says what is live, is a view (sql/spark/models.sql.j2): it changes at one instant.
+-- embsql.models, which says what is live, is a view (sql/spark/promotion.sql.j2): it changes at one instant.
 
 CREATE TABLE IF NOT EXISTS embsql.run_records (
     model_name STRING, algorithm STRING, params STRING, source_sql STRING, source_hash STRING, seed BIGINT,

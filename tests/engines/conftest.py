@@ -10,8 +10,21 @@ from typing import Any
 import pytest
 
 import embsql
+from embsql.lifecycle import spark_publish
+from embsql.sqlfiles import questions
 from tests.worlds import known_run
 
+ONE_OF_EACH_KIND = (
+    "similar_items",
+    "recommend",
+    "lookalikes",
+    "clusters",
+    "cohort_profiles",
+    "map",
+    "training_log",
+    "runs",
+)
+ASKED = (*ONE_OF_EACH_KIND, "models", "user_embedding")
 # what is compiled here is run once, and little of what is made is garbage for long
 JAVA = " ".join(
     (
@@ -65,9 +78,19 @@ def world() -> Iterator[embsql.Database]:
 
 
 @pytest.fixture(scope="session")
-def published(session: Any, world: embsql.Database) -> embsql.Database:
-    """The same two models in Spark."""
-    assert [run.copied for run in world.publish(session)] == [True, True]
+def published(
+    session: Any, world: embsql.Database, pytestconfig: pytest.Config
+) -> embsql.Database:
+    """The same two models in Spark.
+
+    With the questions that are asked: to make all of them takes Spark as long as all else.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if pytestconfig.option.markexpr == "not slow":
+            known = questions.questions()
+            asked = {name: known[name] for name in ASKED}
+            patch.setattr(spark_publish, "questions", lambda: asked)
+        assert [run.copied for run in world.publish(session)] == [True, True]
     database = embsql.connect(session)
     rows = world.ask("SELECT * FROM embsql.cohorts").to_arrow()
     database.engine.write(

@@ -16,21 +16,14 @@ import numpy as np
 import pytest
 
 import embsql
-from embsql import errors
+from embsql import errors, processes
+from embsql.engines.spark import Spark
+from embsql.lifecycle import leases, spark_lock
 from embsql.sqlfiles import questions, spark, translation
+from tests.engines.conftest import ONE_OF_EACH_KIND
 from tests.sql.test_cases import cases, same
 
 slow = pytest.mark.slow
-ONE_OF_EACH_KIND = (
-    "similar_items",
-    "recommend",
-    "lookalikes",
-    "clusters",
-    "cohort_profiles",
-    "map",
-    "training_log",
-    "runs",
-)
 DUCKDB_TYPES = {
     "STRING": "VARCHAR",
     "INT": "INTEGER",
@@ -93,6 +86,7 @@ def test_numpys_values_are_taken(published: embsql.Database, value: Any) -> None
     assert found["item_id"].to_pylist() == ["northeast", "east"]
 
 
+@slow
 def test_what_is_there_is_not_copied_again(
     session: Any, world: embsql.Database, published: embsql.Database
 ) -> None:
@@ -184,25 +178,85 @@ def test_a_source_in_spark_is_read_as_anywhere(session: Any) -> None:
     assert len(found) == 1
 
 
-@slow
 def test_a_promotion_and_who_is_forgotten(
     session: Any, world: embsql.Database, published: embsql.Database
 ) -> None:
     frame = session.createDataFrame(EVENTS, "user_id STRING, item_id STRING").toArrow()
-    first, second = (world.train("shop", frame, dim=d).run_id for d in (2, 3))
-    for name in (f"shop@{first}", "shop"):
-        world.publish(session, name)
+    asked = "SELECT item_id, rank FROM embsql.recommend('shop', 'u3', k => 5)"
+    other = embsql.connect(session.newSession())
+    first = world.train("shop", frame, dim=2).run_id
+    world.publish(session, "shop")
+    assert other.ask(asked).to_pylist() == world.ask(asked).to_pylist()
+    second = world.train("shop", frame, dim=3).run_id
+    world.publish(session, "shop")
     statuses = [(run["run_id"], run["status"]) for run in published.runs("shop")]
     assert statuses == [(second, "live"), (first, "retired")]
-    asked = "SELECT item_id, rank FROM embsql.recommend('shop', 'u3', k => 5)"
-    assert published.ask(asked).to_pylist() == world.ask(asked).to_pylist()
+    assert other.ask(asked).to_pylist() == world.ask(asked).to_pylist()
     world.forget("u3")
+    world.drop_run(f"shop@{first}")
     (again,) = world.publish(session, "shop")
     assert again.copied
     gone = (
         "SELECT user_id FROM embsql.user_embedding('shop', users => array('u3', 'u4'))"
     )
-    assert published.ask(gone).to_pylist() == [{"user_id": "u4"}]
+    for there in (published, other):
+        assert there.ask(gone).to_pylist() == [{"user_id": "u4"}]
+    assert [run["run_id"] for run in published.runs("shop")] == [second]
+    left = published.ask("SELECT DISTINCT run_id FROM embsql.interactions").to_pylist()
+    assert {"run_id": first} not in left
+
+
+@pytest.mark.parametrize("engine", ["duckdb", pytest.param("postgres", marks=slow)])
+def test_a_run_goes_from_spark_to_databases_and_back(
+    session: Any,
+    world: embsql.Database,
+    published: embsql.Database,
+    engine: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    folder = request.getfixturevalue("tmp_path")
+    target = (
+        request.getfixturevalue("pg") if engine == "postgres" else folder / "a.duckdb"
+    )
+    (copy,) = published.publish(target, "compass")
+    assert copy.copied
+    (again,) = published.publish(target, "compass")
+    assert not again.copied
+    asked = "SELECT * FROM embsql.recommend('compass', 'ada', k => 5)"
+    with embsql.connect(target) as there:
+        assert there.ask(asked).to_pylist() == world.ask(asked).to_pylist()
+        (back,) = there.publish(session)
+    assert not back.copied
+    assert copy.checksum == again.checksum == back.checksum
+    with pytest.raises(errors.InvalidArgument, match="another database"):
+        published.publish(session)
+
+
+def test_one_publishes_at_a_time(session: Any, published: embsql.Database) -> None:
+    other = Spark(session.newSession())
+    with spark_lock.publishing(published.engine):
+        with pytest.raises(errors.AlreadyPublishing, match=f" {os.getpid()} ") as found:
+            spark_lock.publishing(other).__enter__()
+        (remedy,) = re.findall("DROP FUNCTION.*", str(found.value))
+        published.engine.run(remedy)
+        with spark_lock.publishing(other):
+            pass
+
+
+def test_what_a_dead_publisher_left_is_in_nobodys_way(
+    published: embsql.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(["true"], stdout=subprocess.PIPE) as other:
+        ended = f"{' '.join(processes.identity().split()[:2])} {other.pid} 1"
+    holder = leases.this_process() | {"process": ended}
+    monkeypatch.setattr(spark_lock, "this_process", lambda: holder)
+    abandoned = spark_lock.publishing(published.engine)
+    abandoned.__enter__()
+    monkeypatch.undo()
+    left = "SHOW USER FUNCTIONS IN embsql_internal LIKE 'publishing_*'"
+    with spark_lock.publishing(published.engine):
+        assert len(published.ask(left)) == 1
+    assert len(published.ask(left)) == 0
 
 
 @slow
