@@ -541,34 +541,37 @@ declared AS (
     CROSS JOIN given
 ),
 words AS (
-    SELECT DISTINCT spread.feature, spread.kind, spread.word
-    FROM (
-        SELECT declared.feature, declared.kind, explode(embsql_internal.feature_tokens(declared.kind, declared.said)) AS word
-        FROM declared
-    ) AS spread
-    WHERE spread.word IS NOT NULL
-),
-weighed AS (
     SELECT
-        words.feature, part.embedding,
-        CASE
-            WHEN words.kind IN ('number', 'time')
-            THEN greatest(-4, least(4, (embsql_internal.tower_number(words.kind, words.word) - part.center) / part.scale))
-            WHEN words.kind = 'items' THEN 1 / count(*) OVER alike
-            ELSE 1 / sqrt(count(*) OVER alike)
-        END AS factor
+        declared.feature, declared.kind,
+        array_distinct(array_compact(embsql_internal.feature_tokens(declared.kind, declared.said))) AS words
+    FROM declared
+),
+weighed AS ( -- what is known of each word, and the row without a value, which counts where nothing is
+    SELECT
+        words.feature, words.kind, words.words, part.value, part.embedding, part.center, part.scale,
+        count(part.value) OVER alike AS found
     FROM words
     CROSS JOIN asked
     JOIN embsql.tower_features AS part
         ON part.run_id = asked.run_id AND part.entity = asked.side AND part.feature = words.feature
-        AND part.value = CASE WHEN words.kind IN ('number', 'time') THEN '' ELSE words.word END
+        AND (part.value IS NULL OR array_contains(
+            CASE WHEN words.kind IN ('number', 'time') THEN array_repeat('', size(words.words)) ELSE words.words END, part.value
+        ))
     WINDOW alike AS (PARTITION BY words.feature)
 ),
-parts AS ( -- without a factor: what counts where nothing was met (of a UNION Spark 4.3 finds no plan in a scalar function)
+parts AS (
     SELECT
-        declared.feature, coalesce(weighed.embedding, declared.embedding) AS embedding, CAST(weighed.factor AS DOUBLE) AS factor
-    FROM declared
-    LEFT JOIN weighed ON weighed.feature = declared.feature
+        weighed.feature, weighed.embedding,
+        CAST(CASE
+            WHEN weighed.value IS NULL THEN NULL
+            WHEN weighed.kind IN ('number', 'time') THEN greatest(
+                -4, least(4, (embsql_internal.tower_number(weighed.kind, weighed.words[0]) - weighed.center) / weighed.scale)
+            )
+            WHEN weighed.kind = 'items' THEN 1 / weighed.found
+            ELSE 1 / sqrt(weighed.found)
+        END AS DOUBLE) AS factor
+    FROM weighed
+    WHERE weighed.value IS NOT NULL OR weighed.found = 0
 ),
 entries AS (
     SELECT parts.feature, parts.factor, posexplode(parts.embedding) AS (place, entry) FROM parts
