@@ -569,9 +569,12 @@ class Database:
         embsql.top_items has the `k` best items of all `users`, without those seen, embsql.neighbors
         those near `items`.
         """
+        from embsql.derived.spark_topk import materialize_in_spark
         from embsql.derived.topk_tables import materialize
 
-        return materialize(self.engine, model, **vars(_read(Materialize, locals())))
+        wanted = vars(_read(Materialize, locals()))
+        here = materialize if self.engine.holds_registry else materialize_in_spark
+        return here(self.engine, model, **wanted)
 
     def promote(self, model: str) -> int:
         """Make 'shop@7' live; readers change over at one instant."""

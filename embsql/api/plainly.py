@@ -25,7 +25,7 @@ from embsql.lifecycle import installation
 # methods that only ask questions, and so work where runs are but published
 ASKING = ("__init__", "ask", "models", "runs", "sql", "rows", "close")
 # commands that work on runs that are but published, too
-ON_PUBLISHED = ("publish",)
+ON_PUBLISHED = ("publish", "materialize")
 Wanted = TypeVar("Wanted")
 NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist")
 

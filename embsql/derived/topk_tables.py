@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from embsql.data import CsrMatrix, Float32, Int32
 from embsql.engines import Engine
@@ -57,9 +58,9 @@ def materialize(
     catalog = loaded.items if loaded else side(engine, int(record["run_id"]), "item")
     tables = {}
     if loaded:
-        tables["top_items"] = _top_items(run, loaded, k)
+        tables["top_items"] = top_item_rows(run, loaded, k)
     if items:
-        tables["neighbors"] = _neighbors(run, catalog, k)
+        tables["neighbors"] = neighbor_rows(run, catalog, catalog, k)
     _replace(engine, run, tables)
     log_event(
         engine, run.model_name, run.run_id, "materialize", f"{', '.join(tables)} k={k}"
@@ -73,8 +74,8 @@ def materialize(
 # --- the tables ----------------------------------------------------------------------------------
 
 
-def _top_items(run: Run, loaded: Loaded, k: int) -> dict[str, Any]:
-    """The rows of embsql.top_items."""
+def top_item_rows(run: Run, loaded: Loaded, k: int) -> dict[str, Any]:
+    """The rows of embsql.top_items, but for the run."""
     # here: asking does not need it
     from embsql.numeric.topk import top_k
 
@@ -100,12 +101,16 @@ def _top_items(run: Run, loaded: Loaded, k: int) -> dict[str, Any]:
     }
 
 
-def _neighbors(run: Run, items: Side, k: int) -> dict[str, Any]:
-    """The rows of embsql.neighbors for the items."""
-    item, rank, other, score = _flat(*nearest(items.vectors, k, run))
+def neighbor_rows(run: Run, some: Side, items: Side, k: int) -> dict[str, Any]:
+    """The rows of embsql.neighbors for some of the items, but for the run."""
+    itself = (
+        pc.index_in(some.ids, value_set=items.ids).to_numpy().astype(np.int32)
+    )  # (m,)
+    found = _nearest_others(some.vectors, items.vectors, itself, k, run)
+    item, rank, other, score = _flat(*found)
     return {
         "entity": _words(np.zeros(len(item), np.int32), pa.array(["item"])),
-        "entity_id": _words(item, items.ids),
+        "entity_id": _words(item, some.ids),
         "rank": rank,
         "neighbor_id": _words(other, items.ids),
         "score": score,
@@ -117,15 +122,24 @@ def nearest(vectors: Float32, k: int, run: Run) -> tuple[Int32, Float32]:
 
     Of one that has fewer, the codes that remain are -1.
     """
+    itself = np.arange(len(vectors), dtype=np.int32)  # (n,)
+    return _nearest_others(vectors, vectors, itself, k, run)
+
+
+def _nearest_others(
+    some: Float32, vectors: Float32, itself: Int32, k: int, run: Run
+) -> tuple[Int32, Float32]:
+    """The k nearest to each of m vectors, but for itself: codes and scores, (m, k) each.
+
+    `some` is (m, d), `vectors` (n, d), `itself` (m,) the codes of some among the n.
+    """
     from embsql.numeric.topk import top_k
 
-    n = len(vectors)
-    itself = CsrMatrix(
-        np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32)
-    )
+    m = len(some)
+    seen = CsrMatrix(np.arange(m + 1), itself, np.ones(m, np.float32))
     return top_k(
-        vectors, vectors, min(k, n), seen=itself, similarity="cosine", run=run
-    )  # (n, k) each
+        some, vectors, min(k, len(vectors)), seen=seen, similarity="cosine", run=run
+    )  # (m, k) each
 
 
 def _flat(codes: Int32, scores: Float32) -> tuple[Int32, Int32, Int32, Any]:

@@ -44,6 +44,10 @@ REFUSED = re.compile(r"(embsql: .*?) SQLSTATE: P0001", re.DOTALL)
 SAID = re.compile(
     r"\[[A-Z_0-9]+(?:\.[A-Z_0-9]+)*\] (.*?)(?: SQLSTATE: \w+.*)?$", re.MULTILINE
 )
+# of the traceback of an executor's Python: the first line behind it
+EXECUTORS = re.compile(
+    r"Python worker:\s+Traceback .*?^(?=\S)(.*?)$", re.DOTALL | re.MULTILINE
+)
 PARAMETER = re.compile(r"('(?:[^'\\]|\\.)*')|\$(?=[a-z_])")
 
 
@@ -108,6 +112,19 @@ class Spark:
             given = self.session.createDataFrame(rows.select(into.names), into)
             given.coalesce(1 + rows.num_rows // FILE_ROWS).write.insertInto(target)
         return int(rows.num_rows)
+
+    def derive(
+        self, select: str, rows: Callable[[Any], Any], table: str, **values: Any
+    ) -> None:
+        """Append to a table what a function of the executors makes of a query's blocks.
+
+        It gets an iterator of Arrow batches, and yields such with the columns of the table.
+        """
+        target = f"embsql.{backticked(table)}"
+        with in_our_words():
+            into: Any = self.session.table(target).schema
+            made = self._frame(select, values).mapInArrow(rows, into)
+            made.write.insertInto(target)
 
     def transaction(self) -> nullcontext[None]:
         """Nothing: Spark has none, and what must be seen at once is one statement."""
@@ -273,6 +290,8 @@ def _no_session(error: Exception) -> str:
 
 def reason_of_spark(error: Exception) -> str:
     """What Spark says is wrong, in a sentence."""
+    if failed_there := EXECUTORS.search(str(error)):
+        return f"in the Python of an executor: {failed_there[1]}"
     said = SAID.search(str(error))
     return said[1] if said else str(error).strip().split("\n")[0]
 

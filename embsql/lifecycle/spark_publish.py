@@ -74,6 +74,8 @@ def _publish_run(source: Engine, there: Engine, record: Mapping[str, Any]) -> Pu
     if is_there:
         _check_same(there, record)
     is_same = is_there and content(there, run_id) == wanted
+    if not is_same:
+        _execute(there, sql.spark_removal(run_id, TABLES))
     _copy(source, there, run_id, DERIVED_TABLES if is_same else TABLES)
     if content(there, run_id) != wanted:
         raise Corrupted(database=there.label, run_id=run_id, name=name)
@@ -102,15 +104,20 @@ def _drop_gone(source: Engine, there: Engine, name: str) -> None:
 
 
 def _copy(source: Engine, there: Engine, run_id: int, tables: Sequence[str]) -> None:
-    """Copy a run's rows of some tables, in place of those that are there."""
-    _execute(there, sql.spark_removal(run_id, tables))
-    folder, copy = _schema_folder(there), f"run_id={run_id}.{uuid.uuid4().hex}"
+    """Copy a run's rows of some tables, where it has any, in place of those that are there."""
     for table in tables:
         for number, rows in enumerate(_parts(source, table, run_id)):
             if number == 0:
-                own = f"{folder}/{table}/{copy}"
-                _execute(there, sql.spark_addition(run_id, table, own))
+                make_room(there, run_id, table)
             there.write(table, dict(zip(rows.column_names, rows.columns, strict=True)))
+
+
+def make_room(there: Engine, run_id: int, table: str) -> None:
+    """Drop a run's rows of a table, and give those to come a folder of their own."""
+    copy = f"run_id={run_id}.{uuid.uuid4().hex}"
+    folder = f"{_schema_folder(there)}/{table}/{copy}"
+    _execute(there, sql.spark_removal(run_id, [table]))
+    _execute(there, sql.spark_addition(run_id, table, folder))
 
 
 def _schema_folder(there: Engine) -> str:

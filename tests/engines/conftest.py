@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +59,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     sql = pytest.importorskip("pyspark.sql", reason="needs the extra spark")
     if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
         pytest.skip("Spark needs Java 17")
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # of the executors
     settings = CHEAP | {
         "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))
     }

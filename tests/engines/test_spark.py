@@ -232,6 +232,62 @@ def test_a_run_goes_from_spark_to_databases_and_back(
         published.publish(session)
 
 
+MANY = """SELECT
+    'u' || (i % 300) AS user_id, 'i' || ((i * 7 + i * i % 11) % 120) AS item_id
+FROM range(9000) AS t (i)"""
+TOP_TABLES = {"top_items": "user_id", "neighbors": "entity_id"}
+
+
+@slow
+@pytest.mark.parametrize("algorithm", ["als", "item2vec"])
+def test_top_k_tables_are_those_of_one_machine(
+    session: Any, world: embsql.Database, published: embsql.Database, algorithm: str
+) -> None:
+    world.train(algorithm, MANY, algorithm=algorithm, dim=8, epochs=1)
+    (run,) = world.publish(session, algorithm)
+    written = world.materialize(algorithm, k=7)
+    assert published.materialize(algorithm, k=7) == written
+    for table, key in TOP_TABLES.items():
+        asked = f"SELECT * FROM embsql.{table} WHERE run_id = {run.run_id} ORDER BY {key}, rank"
+        found, wanted = published.ask(asked).to_arrow(), world.ask(asked).to_arrow()
+        columns = [name for name in wanted.column_names if name != "score"]
+        assert found.select(columns).to_pylist() == wanted.select(columns).to_pylist()
+        scores = [rows["score"].to_numpy() for rows in (found, wanted)]
+        np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
+    published.materialize(algorithm, k=2, items=False)
+    counted = f"SELECT count(*) AS n FROM embsql.top_items WHERE run_id = {run.run_id}"
+    assert published.ask(counted).to_pylist() == [{"n": 600}]
+    with pytest.raises(errors.InvalidArgument, match="threads"):
+        published.materialize(algorithm, threads=2)
+
+
+OF_A_COLUMN = {
+    "recommend('compass', {}, k => 2)": ["ada", "cyd", "zoe"],
+    "recommend_users('compass', {}, k => 2)": ["east", "west", "atlantis"],
+    "similar_items('compass', {}, k => 2)": ["east", "west", "atlantis"],
+    "embed_user('compass', {})": ["{}", '{"land": "DE", "age": 40}', '{"land": "XX"}'],
+}
+
+
+@slow
+@pytest.mark.parametrize("call", OF_A_COLUMN)
+def test_questions_take_a_column(published: embsql.Database, call: str) -> None:
+    subjects = OF_A_COLUMN[call]
+    listed = ", ".join(f"('{subject}')" for subject in subjects)
+    answer = call.format("given.subject")
+    asked = f"""SELECT given.subject, answer.* FROM (VALUES {listed}) AS given (subject),
+        LATERAL embsql.{answer} AS answer"""
+    found = [list(row.values()) for row in published.ask(asked).to_pylist()]
+    one_by_one = [
+        [subject, *row.values()]
+        for subject in subjects
+        for row in published.ask(
+            f"SELECT * FROM embsql.{call.format(repr(subject))}"
+        ).to_pylist()
+    ]
+    assert sorted(found, key=str) == sorted(one_by_one, key=str)
+
+
 def test_one_publishes_at_a_time(session: Any, published: embsql.Database) -> None:
     other = Spark(session.newSession())
     with spark_lock.publishing(published.engine):
