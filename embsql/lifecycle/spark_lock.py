@@ -1,8 +1,8 @@
-"""One publishes to Spark at a time: a function in its catalog, by a name of its own, says who does.
+"""One publishes to Spark at a time: a function in its catalog marks who does.
 
-Whoever comes makes one and then looks for others. Of two that come at once the later to look sees
-the other's, so never do both go on; both may give way. No clock is needed, and a dead publisher's
-function is dropped by its own name, which nobody else can have taken meanwhile.
+Whoever comes makes one, by a name of its own, and then looks for others. Of two that come at once
+the later to look sees the other's, so never do both go on; both may give way. No clock is needed,
+and a dead publisher's function is dropped by its own name, which nobody else can have taken.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _give_way(there: Engine, own: str) -> None:
 
 
 def _names(there: Engine) -> list[str]:
-    """The functions that say who publishes."""
+    """The functions of publishers."""
     rows = there.rows(statements("spark/statements.sql")["publishing"])
     found = (NAME.search(str(row)) for row in rows)
     return [name[0] for name in found if name]

@@ -93,7 +93,7 @@ def spark_addition(run_id: int, table: str, folder: str) -> list[str]:
 
 
 def spark_lock(name: str, holder: str) -> list[str]:
-    """What makes the function that says who publishes, a statement each."""
+    """What makes the function of a publisher, a statement each."""
     script = template("spark/lock.sql.j2").render(name=name, holder=_literal(holder))
     return _statements(script)
 
