@@ -25,7 +25,7 @@ ONE_OF_EACH_KIND = (
     "training_log",
     "runs",
 )
-ASKED = (*ONE_OF_EACH_KIND, "models", "user_embedding")
+ASKED = (*ONE_OF_EACH_KIND, "models", "nearest_items", "user_embedding")
 # what is compiled here is run once, and little of what is made is garbage for long
 JAVA = " ".join(
     (
