@@ -40,7 +40,7 @@ test: setup lint
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-spark: setup
-	$(PY) -m pytest -m "slow or not slow" tests/engines/test_spark.py $(ARGS)
+	$(PY) -m pytest -m "slow or not slow" tests/engines/test_spark*.py $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .

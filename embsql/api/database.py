@@ -673,7 +673,7 @@ def connect(target: Any, *, read_only: bool = False, install: bool = False) -> D
 
     `target` is a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
     It may also be Spark, "spark", the sc:// address of a server or an open session: then what was
-    published there can be asked, and nothing else.
+    published there can be asked, published elsewhere and materialized, and nothing else.
 
     A PostgreSQL database without embsql is given it, for which one needs the right to create a
     schema. One that holds an earlier version of it is refused, and with `install` brought up to

@@ -31,6 +31,9 @@ from embsql.sqlfiles.files import statements
 if TYPE_CHECKING:
     from embsql.engines.spark import Spark
 
+# what an executor makes of its blocks of rows
+Blocks = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
 
 def materialize_in_spark(
     engine: Engine,
@@ -68,9 +71,6 @@ def _derive(there: Spark, table: str, run_id: int, rows: Blocks) -> int:
     there.derive(asked[table], rows, table, run_id=run_id)
     (found,) = there.rows(asked[f"count_{table}"], run_id=run_id)
     return int(found["rows"])
-
-
-Blocks = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True, slots=True)
