@@ -38,7 +38,8 @@ class Train:
     # where all that is random begins: the same seed gives the same bytes
     seed: Seed = 42
     threads: Threads | None = None  # threads to train with; none: every core
-    device: Literal["cpu", "cuda"] = "cpu"  # where to train
+    # where to train; spark: in the executors of source_db, from which no row comes here
+    device: Literal["cpu", "cuda", "spark"] = "cpu"
     # measure on held-out interactions first, and let that decide
     evaluate: bool = False
     k: Ranks = (10, 20)  # lengths of the lists that are measured

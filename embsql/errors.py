@@ -420,6 +420,18 @@ class AlreadyPublishing(EmbsqlError):
     dead, run in Spark: DROP FUNCTION embsql_internal.{function}"""
 
 
+class CannotWork(EmbsqlError):
+    """{database} does not let this session make the tables that a training in Spark needs:
+    {reason}. Have it allow CREATE TABLE in the schema embsql_internal, or train with device
+    "cpu", which only reads there."""
+
+
+class WorkerLacks(EmbsqlError):
+    """the Python of Spark's workers has no package {package}. Install embsql there with what it
+    needs (pip install embsql), and name that Python in PYSPARK_PYTHON before the session
+    begins."""
+
+
 class ReadOnly(EmbsqlError):
     """{path} is open read-only; this command writes. Open it without read_only."""
 

@@ -40,6 +40,7 @@ FOLDERS = (  # each imports only from the ones before it
     "nn",
     "engines",
     "sources",
+    "distributed",
     "evaluation",
     "lifecycle",
     "derived",

@@ -20,6 +20,7 @@ from embsql.errors import UnknownAlgorithm, suggestion
 
 if TYPE_CHECKING:
     from embsql.data import Embeddings, Interactions
+    from embsql.factorization.blocks import BlockEmbeddings, BlockInteractions
     from embsql.run import Run
 
 
@@ -37,6 +38,9 @@ class Algorithm(Protocol):
     warm_starts: ClassVar[bool]
 
     on_gpu: ClassVar[bool]  # whether it can train on one
+    in_spark: ClassVar[
+        bool
+    ]  # whether it has `fit_blocks`, which trains on what lies there
     sides: ClassVar[tuple[str, ...]]  # side inputs that it can learn from
 
     @property
@@ -55,6 +59,13 @@ class Algorithm(Protocol):
         """Train on the data."""
 
 
+class InBlocks(Algorithm, Protocol):
+    """An algorithm that also trains on interactions that lie elsewhere, in blocks."""
+
+    def fit_blocks(self, data: BlockInteractions, run: Run) -> BlockEmbeddings:
+        """Train on the data, of which no row comes here."""
+
+
 Class = TypeVar("Class", bound=type[Any])
 
 
@@ -66,6 +77,7 @@ def algorithm(cls: Class) -> Class:
     cls.resumes = getattr(cls, "resumes", False)
     cls.warm_starts = getattr(cls, "warm_starts", False)
     cls.on_gpu = getattr(cls, "on_gpu", False)
+    cls.in_spark = getattr(cls, "in_spark", False)
     cls.sides = getattr(cls, "sides", ())
     cls.explicit = getattr(cls, "explicit", False)
     cls.inputs = getattr(cls, "inputs", property(lambda made: made.sides))

@@ -9,16 +9,19 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions
+from embsql.data import Embeddings, Float32, FoldIn, Interactions
+from embsql.factorization.blocks import BlockEmbeddings, BlockInteractions, Sides
 from embsql.factorization.objective import (
     EXPLICIT_REG,
     IMPLICIT_REG,
     UNOBSERVED_TO_OBSERVED,
     Objective,
+    SideSolver,
+    Totals,
     initial_factors,
-    mean_weight_scale,
     report,
     scaled,
+    totals,
     without_specks,
 )
 from embsql.factorization.solver import solver
@@ -48,6 +51,7 @@ class ALS:
     """
 
     on_gpu: ClassVar[bool] = True
+    in_spark: ClassVar[bool] = True
 
     name: ClassVar[str]  # set by @algorithm
 
@@ -95,34 +99,60 @@ class ALS:
             else self._fit_evidence(data, run)
         )
 
+    def fit_blocks(self, data: BlockInteractions, run: Run) -> BlockEmbeddings:
+        """Train on data that lie elsewhere in blocks, as on those here."""
+        return (
+            self._fit_rating_blocks(data, run)
+            if self.explicit
+            else self._fit_evidence_blocks(data, run)
+        )
+
+    # --- evidence --------------------------------------------------------------------------------
+
     def _fit_evidence(self, data: Interactions, run: Run) -> Embeddings:
-        scale = mean_weight_scale(data) if self.alpha is None else self.alpha
-        objective = self._evidence_objective(data)
+        of = totals(data)
+        scale = self._weight_scale(of)
+        objective = self._evidence_objective(of)
         weight = scaled(data.weight, scale)  # (n,)
         users, items = self._factors(data, weight, objective, run)  # (u, d), (i, d)
         return Embeddings(users, items, fold_in=objective.fold_in(weight_scale=scale))
 
-    def _evidence_objective(self, data: Interactions) -> Objective:
-        zero_loss = float(len(data))
+    def _fit_evidence_blocks(
+        self, data: BlockInteractions, run: Run
+    ) -> BlockEmbeddings:
+        scale = self._weight_scale(data.totals)
+        objective = self._evidence_objective(data.totals)
+        start = data.start(self.dim, run.seed)
+        factors = self._sweeps(data.solver, data.matrices(scale), start, objective, run)
+        return BlockEmbeddings(factors, objective.fold_in(weight_scale=scale))
+
+    def _weight_scale(self, of: Totals) -> float:
+        """What weights are multiplied by."""
+        return of.weight_scale if self.alpha is None else self.alpha
+
+    def _evidence_objective(self, of: Totals) -> Objective:
+        zero_loss = float(of.pairs)
         if self.alpha is not None:
-            zero_loss += self.alpha * float(data.weight.sum(dtype=np.float64))
+            zero_loss += self.alpha * of.weight
         return Objective(
             confidence_offset=0,
             confidence_scale=1,
             target_offset=0 if self.alpha is None else 1,
-            unobserved_weight=self._unobserved_weight(data),
+            unobserved_weight=self._unobserved_weight(of),
             reg=IMPLICIT_REG if self.reg is None else self.reg,
             reg_exponent=self.reg_exponent,
             cg_steps=self.cg_steps,
             zero_loss=zero_loss,
         )
 
-    def _unobserved_weight(self, data: Interactions) -> float:
+    def _unobserved_weight(self, of: Totals) -> float:
         if self.alpha is not None:
             return 1.0
         if self.unobserved_weight is not None:
             return self.unobserved_weight
-        return UNOBSERVED_TO_OBSERVED * len(data) / (data.n_users * data.n_items)
+        return UNOBSERVED_TO_OBSERVED * of.pairs / (of.users * of.items)
+
+    # --- ratings ---------------------------------------------------------------------------------
 
     def _fit_ratings(self, data: Interactions, run: Run) -> Embeddings:
         mean, user_bias, item_bias = baseline(data)
@@ -132,13 +162,12 @@ class ALS:
         # in units of it, one reg suits every rating scale
         std = residual.std(dtype=np.float64) or 1.0
         residual /= np.float32(std)
-        objective = self._rating_objective(residual)
+        squares = float(np.square(residual).sum(dtype=np.float64))
+        objective = self._rating_objective(squares)
         users, items = self._factors(data, residual, objective, run)  # (u, d), (i, d)
         scale = np.float32(math.sqrt(std))
         best = float(data.weight.max())
-        fold_in = objective.fold_in(
-            std, global_mean=float(mean), bias_damping=BIAS_DAMPING, default_rating=best
-        )
+        fold_in = _fold_in(objective, std, float(mean), best)
         return Embeddings(
             users * scale,
             items * scale,
@@ -147,7 +176,22 @@ class ALS:
             fold_in=fold_in,
         )
 
-    def _rating_objective(self, residual: Float32) -> Objective:
+    def _fit_rating_blocks(self, data: BlockInteractions, run: Run) -> BlockEmbeddings:
+        found = data.residuals(BIAS_SWEEPS, BIAS_DAMPING)
+        std = found.std or 1.0
+        objective = self._rating_objective(found.squares / std**2)
+        matrices = data.scaled(found.matrices, 1 / std)
+        start = data.start(self.dim, run.seed)
+        return BlockEmbeddings(
+            self._sweeps(data.solver, matrices, start, objective, run),
+            _fold_in(objective, std, found.mean, data.largest_weight),
+            factor_scale=math.sqrt(std),
+            biases=found.biases,
+            mean=found.mean,
+        )
+
+    def _rating_objective(self, squares: float) -> Objective:
+        """The objective of residuals whose squares add up to a number."""
         return Objective(
             confidence_offset=1,
             confidence_scale=0,
@@ -156,8 +200,10 @@ class ALS:
             reg=EXPLICIT_REG if self.reg is None else self.reg,
             reg_exponent=self.reg_exponent,
             cg_steps=self.cg_steps,
-            zero_loss=float(np.square(residual).sum(dtype=np.float64)) or 1.0,
+            zero_loss=squares or 1.0,
         )
+
+    # --- both ------------------------------------------------------------------------------------
 
     def _factors(
         self, data: Interactions, weight: Float32, objective: Objective, run: Run
@@ -168,19 +214,42 @@ class ALS:
         device = solver(run)
         matrix = data.by_user(weight)
         columns = transpose(matrix, data.n_items)
-        by_user = device.put_matrix(matrix)
-        by_item = device.put_matrix(columns)
+        matrices = Sides(device.put_matrix(matrix), device.put_matrix(columns))
         seen = columns.counts > 0  # (i,)
         initial = initial_factors(data.n_items, self.dim, run.seed)  # (i, d)
         items = device.put(initial * seen[:, None])  # (i, d) what is unseen stays zero
         users = device.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)
+        users, items = self._sweeps(
+            device, matrices, Sides(users, items), objective, run
+        )
+        return without_specks(device.get(users)), without_specks(device.get(items))
+
+    def _sweeps(
+        self,
+        device: SideSolver,
+        matrices: Sides,
+        start: Sides,
+        objective: Objective,
+        run: Run,
+    ) -> Sides:
+        """Solve users and items in turn."""
+        users, items = start
         for epoch in range(1, self.epochs + 1):
             users, items, _, penalty = device.solve_side(
-                by_user, items, users, objective
+                matrices.user, items, users, objective
             )
-            items, users, loss, _ = device.solve_side(by_item, users, items, objective)
+            items, users, loss, _ = device.solve_side(
+                matrices.item, users, items, objective
+            )
             report(run, self.name, epoch, objective.relative(loss + penalty))
-        return without_specks(device.get(users)), without_specks(device.get(items))
+        return Sides(users, items)
+
+
+def _fold_in(objective: Objective, std: float, mean: float, best: float) -> FoldIn:
+    """How a history of ratings is folded in, of which the best counts where none is given."""
+    return objective.fold_in(
+        std, global_mean=mean, bias_damping=BIAS_DAMPING, default_rating=best
+    )
 
 
 def baseline(data: Interactions) -> tuple[np.float32, Float32, Float32]:

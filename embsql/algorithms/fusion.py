@@ -15,9 +15,9 @@ from embsql.factorization.objective import (
     UNOBSERVED_TO_OBSERVED,
     Objective,
     initial_factors,
-    mean_weight_scale,
     report,
     scaled,
+    totals,
     without_specks,
 )
 from embsql.options import Count, Dim, NonNegative, Positive, check
@@ -112,7 +112,7 @@ class Fusion:
         from embsql.factorization.cpu import CpuSolver
         from embsql.numeric.linalg import transpose
 
-        scale = mean_weight_scale(data)
+        scale = totals(data).weight_scale
         by_user = data.by_user(scaled(data.weight, scale))
         by_item = transpose(by_user, data.n_items)
         of_users, of_items = self._objectives(data, strength)

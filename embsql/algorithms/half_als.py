@@ -12,9 +12,9 @@ from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.factorization.objective import (
     UNOBSERVED_TO_OBSERVED,
     Objective,
-    mean_weight_scale,
     report,
     scaled,
+    totals,
 )
 from embsql.features.vectors import item_vectors, user_vectors
 from embsql.options import NonNegative, Positive, check
@@ -80,7 +80,7 @@ class HalfALS:
         """
         from embsql.factorization.cpu import CpuSolver  # here: it brings the compiler
 
-        scale = mean_weight_scale(data)
+        scale = totals(data).weight_scale
         fixed = self._fixed_factors(data)  # (i or u, d)
         matrix = self._matrix(data, scale)
         objective = self._objective(data, fixed)

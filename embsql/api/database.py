@@ -268,8 +268,9 @@ class Database:
         from embsql.api.progress import is_watched, show_progress
         from embsql.derived.with_training import deriving
         from embsql.lifecycle import search as tuning
-        from embsql.lifecycle import train as training
         from embsql.lifecycle.plan import Plan
+        from embsql.lifecycle.train import train_model
+        from embsql.lifecycle.train_in_spark import train_in_spark
 
         wanted = _read(Train, locals())
         algorithms.check_option_names(algorithm, options)
@@ -312,7 +313,8 @@ class Database:
             plan, phases, is_watched() if progress is None else progress
         )
         with shows as listener, engines.open_or_reuse(source_db, self.engine) as reader:
-            return training.train_model(self.engine, plan, listener, reader, phases)
+            train = train_in_spark if wanted.device == "spark" else train_model
+            return train(self.engine, plan, listener, reader, phases)
 
     def evaluate(
         self,

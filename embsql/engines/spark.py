@@ -79,13 +79,13 @@ class Spark:
     def run(self, sql: str, **values: Any) -> int:
         """Run one statement; Spark counts no rows."""
         with in_our_words():
-            self._frame(sql, values).collect()
+            self.query(sql, **values).collect()
         return 0
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
         with in_our_words():
-            return self._frame(sql, values).toArrow()
+            return self.query(sql, **values).toArrow()
 
     def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """The answer of one query that has few rows, as Python's values."""
@@ -123,7 +123,7 @@ class Spark:
         target = f"embsql.{backticked(table)}"
         with in_our_words():
             into: Any = self.session.table(target).schema
-            made = self._frame(select, values).mapInArrow(rows, into)
+            made = self.query(select, **values).mapInArrow(rows, into)
             made.write.insertInto(target)
 
     def transaction(self) -> nullcontext[None]:
@@ -239,13 +239,11 @@ class Spark:
         with as_source():
             return self.session.sql(sql).toArrow()
 
-    def _frame(self, sql: str, values: Mapping[str, Any]) -> DataFrame:
+    def query(self, sql: str, **values: Any) -> DataFrame:
         """A statement with values for its $name parameters, which Spark writes :name."""
         written = PARAMETER.sub(lambda found: found[1] or ":", sql)
         return (
-            self.session.sql(written, args=dict(values))
-            if values
-            else self.session.sql(sql)
+            self.session.sql(written, args=values) if values else self.session.sql(sql)
         )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from embsql.data import CsrMatrix, Float32
+from embsql.data import CsrMatrix, Float32, Float64
 from embsql.factorization.objective import Objective
 from embsql.numeric import kernels
 from embsql.numeric.linalg import (
@@ -58,9 +58,8 @@ class CpuSolver:
         solved = rotate(solved_factors, eigenvectors, self.run)  # (n, f)
         if prior is not None:
             prior = matmul(prior, eigenvectors, self.run)  # (n, f)
-        loss, penalty = self._solve(
-            matrix, fixed, solved, eigenvalues, objective, prior
-        )
+        system = System(eigenvalues, objective, len(fixed))
+        loss, penalty = solve_rows(matrix, fixed, solved, system, self.run, prior)
         return solved, fixed, loss, penalty
 
     def solve_from_zero(
@@ -70,57 +69,70 @@ class CpuSolver:
         eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
         fixed = matmul(fixed_factors, eigenvectors, self.run)  # (m, f)
         solved = np.zeros((len(matrix.counts), fixed.shape[1]), np.float32)  # (n, f)
-        loss, penalty = self._solve(matrix, fixed, solved, eigenvalues, objective)
+        system = System(eigenvalues, objective, len(fixed))
+        loss, penalty = solve_rows(matrix, fixed, solved, system, self.run)
         back = np.ascontiguousarray(eigenvectors.T)  # (f, f)
         return matmul(solved, back, self.run), loss, penalty
 
-    def _eigh(self, factors: Float32) -> tuple[NDArray[np.float64], Float32]:
+    def _eigh(self, factors: Float32) -> tuple[Float64, Float32]:
         """Eigenvalues (f,) and eigenvectors (f, f) of the factors' Gramian."""
         return eigh(gramian(factors, self.run))
 
-    def _solve(
-        self,
-        matrix: CsrMatrix,
-        fixed: Float32,
-        solved: Float32,
-        eigenvalues: NDArray[np.float64],
-        objective: Objective,
-        prior: Float32 | None = None,
-    ) -> tuple[float, float]:
-        """Solve rows (n, f) in place, where the Gramian of fixed is diagonal: (f,) eigenvalues."""
-        if prior is None:
-            prior = np.zeros_like(fixed[:1])  # (1, f)
-        diagonal = (objective.unobserved_weight * eigenvalues).astype(
-            np.float32
-        )  # (f,)
-        terms = kernels.Terms(*map(np.float32, objective[:3]))
-        penalties = _penalties(matrix, len(fixed), objective)  # (n,)
-        width = len(eigenvalues)
 
-        def solve_range(low: int, high: int) -> NDArray[np.float64]:
-            work = np.empty((SCRATCH_VECTORS, width), np.float32)
-            sums = np.zeros(2)  # loss, penalty
-            kernels.solve(
-                low,
-                high,
-                matrix.indptr,
-                matrix.indices,
-                matrix.data,
-                fixed,
-                solved,
-                prior,
-                diagonal,
-                penalties,
-                terms,
-                objective.cg_steps,
-                work,
-                sums,
-            )
-            return sums
+class System(NamedTuple):
+    """What the rows of a side have in common."""
 
-        sums = parallel_map(solve_range, csr_ranges(matrix, width), self.run)
-        loss, penalty = np.sum(sums, axis=0)
-        return float(loss), float(penalty)
+    eigenvalues: Float64  # (f,) of the Gramian of all fixed rows, which is diagonal
+    objective: Objective
+    n_columns: int  # fixed rows, all of them
+
+
+def solve_rows(
+    matrix: CsrMatrix,
+    fixed: Float32,
+    solved: Float32,
+    system: System,
+    run: Run,
+    prior: Float32 | None = None,
+) -> tuple[float, float]:
+    """Solve rows (n, f) in place for the fixed rows (m, f) that the matrix has columns of.
+
+    Those may be a part of all that are fixed. Returns the loss and the penalty; see
+    `objective.Solver`.
+    """
+    if prior is None:
+        prior = np.zeros((1, fixed.shape[1]), np.float32)  # (1, f)
+    objective = system.objective
+    unobserved = objective.unobserved_weight * system.eigenvalues  # (f,)
+    diagonal = unobserved.astype(np.float32)  # (f,)
+    terms = kernels.Terms(*map(np.float32, objective[:3]))
+    penalties = _penalties(matrix, system.n_columns, objective)  # (n,)
+    width = len(diagonal)
+
+    def solve_range(low: int, high: int) -> Float64:
+        work = np.empty((SCRATCH_VECTORS, width), np.float32)
+        sums = np.zeros(2)  # loss, penalty
+        kernels.solve(
+            low,
+            high,
+            matrix.indptr,
+            matrix.indices,
+            matrix.data,
+            fixed,
+            solved,
+            prior,
+            diagonal,
+            penalties,
+            terms,
+            objective.cg_steps,
+            work,
+            sums,
+        )
+        return sums
+
+    sums = parallel_map(solve_range, csr_ranges(matrix, width), run)
+    loss, penalty = np.sum(sums, axis=0)
+    return float(loss), float(penalty)
 
 
 def _penalties(matrix: CsrMatrix, n_columns: int, objective: Objective) -> Float32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -63,9 +64,24 @@ class Objective(NamedTuple):
         return FoldIn("least_squares", own | settings)
 
 
-def mean_weight_scale(data: Interactions) -> float:
-    """What weights are multiplied by so that their mean is 1."""
-    return len(data) / float(data.weight.sum(dtype=np.float64))
+class Totals(NamedTuple):
+    """What an objective depends on of all interactions."""
+
+    users: int
+    items: int
+    pairs: int
+    weight: float  # the sum of all
+
+    @property
+    def weight_scale(self) -> float:
+        """What weights are multiplied by so that their mean is 1."""
+        return self.pairs / self.weight
+
+
+def totals(data: Interactions) -> Totals:
+    """Those of interactions in memory."""
+    weight = float(data.weight.sum(dtype=np.float64))
+    return Totals(data.n_users, data.n_items, len(data), weight)
 
 
 def scaled(weight: Float32, scale: float) -> Float32:
@@ -75,10 +91,17 @@ def scaled(weight: Float32, scale: float) -> Float32:
 
 def initial_factors(n: int, dim: int, seed: int) -> Float32:
     """Random factors (n, dim) to start from."""
-    factors = np.random.default_rng(seed).standard_normal(
-        (n, dim), np.float32
-    )  # (n, dim)
-    return factors * np.float32(INITIAL_NORM / math.sqrt(dim))
+    return random_factors(dim, seed)(n)
+
+
+def random_factors(dim: int, seed: int) -> Callable[[int], Float32]:
+    """What gives the next n rows (n, dim) of the factors to start from.
+
+    However many are asked for at a time, they are the same.
+    """
+    chance = np.random.default_rng(seed)
+    size = np.float32(INITIAL_NORM / math.sqrt(dim))
+    return lambda n: chance.standard_normal((n, dim), np.float32) * size
 
 
 def without_specks(factors: Float32) -> Float32:
@@ -110,17 +133,8 @@ def report(run: Run, algorithm: str, epoch: int, loss: float, **figures: float) 
     run.report(epoch=epoch, loss=loss, **figures)
 
 
-class Solver(Protocol):
-    """Where least squares are solved: arrays are put there, and factors fetched at the end."""
-
-    def put_matrix(self, matrix: CsrMatrix) -> Any:
-        """A sparse matrix, as the solver keeps it."""
-
-    def put(self, factors: Float32) -> Any:
-        """A table of factors, as the solver keeps it."""
-
-    def get(self, factors: Any) -> Float32:
-        """A table of the solver's as an array."""
+class SideSolver(Protocol):
+    """Where one side is solved."""
 
     def solve_side(
         self, matrix: Any, fixed_factors: Any, solved_factors: Any, objective: Objective
@@ -134,3 +148,16 @@ class Solver(Protocol):
         two preconditioned steps solve. Then the loss, without its constant and the fixed factors'
         penalty, and the solved rows' penalty.
         """
+
+
+class Solver(SideSolver, Protocol):
+    """Where least squares are solved: arrays are put there, and factors fetched at the end."""
+
+    def put_matrix(self, matrix: CsrMatrix) -> Any:
+        """A sparse matrix, as the solver keeps it."""
+
+    def put(self, factors: Float32) -> Any:
+        """A table of factors, as the solver keeps it."""
+
+    def get(self, factors: Any) -> Float32:
+        """A table of the solver's as an array."""

@@ -25,6 +25,7 @@ class Registered:
     resumes: ClassVar[bool] = False
     warm_starts: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = False
+    in_spark: ClassVar[bool] = False
     sides: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]] = ()
 

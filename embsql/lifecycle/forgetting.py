@@ -22,7 +22,7 @@ from embsql.lifecycle.removal import sweep
 from embsql.sources.source import UNNAMED
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
 # of a person, in tables that all runs share
@@ -183,14 +183,17 @@ def _mark(engine: Engine, record: dict[str, Any], named: Callable[[str], bool]) 
 # --- runs that are being made --------------------------------------------------------------------
 
 
-def leave_out(engine: Engine, run_id: int, users: pa.StringArray) -> None:
-    """Remove who was forgotten since a run began; for the transaction that makes it ready."""
+def leave_out(engine: Engine, run_id: int, users: Iterable[str]) -> None:
+    """Remove who was forgotten since a run of these users began.
+
+    For the transaction that makes it ready.
+    """
     gone = query_named(engine, "forgotten_meanwhile", run_id=run_id)
     if not gone:
         return
     hashes = {row["person"] for row in gone}
     salts = {row["salt"] for row in gone}
-    for user_id in users.to_pylist():
+    for user_id in users:
         if any(_hashed(salt, user_id) in hashes for salt in salts):
             _unname(engine, user_id, [run_id])
             _erase(engine, user_id, [run_id], PARTS)

@@ -29,6 +29,8 @@ FORGOTTEN = (
     "its {option} named somebody who was forgotten, and were not kept;"
     " give a test of your own, or train it again with evaluate=True"
 )
+MEASURED_LATER = "what was trained in Spark is measured by evaluate(model, test=...)"
+NAMED = "a SELECT or a name; df.createOrReplaceTempView('orders') gives a DataFrame one"
 RANKS = (10, 20)
 TOLERANCE = 0.05
 SOMEBODYS = (
@@ -138,8 +140,8 @@ class Plan:
     def _training(self) -> dict[str, tuple[bool, str]]:
         """Whether the algorithm reads what is given beside the source, where it is to train."""
         algorithm = self.algorithm
-        checks = {}
-        if self.device != "cpu" and not algorithm.on_gpu:
+        checks = self._in_spark if self.device == "spark" else {}
+        if self.device == "cuda" and not algorithm.on_gpu:
             words = _unable(algorithm, "on_gpu", "which trains nowhere else")
             checks["device"] = (False, f"cpu with {words}")
         if self.warm_start and not algorithm.warm_starts:
@@ -150,6 +152,21 @@ class Plan:
             if getattr(self, name) and name not in algorithm.inputs:
                 checks[name] = (False, f"left out: {_unread(algorithm, name)}")
         return checks
+
+    @property
+    def _in_spark(self) -> dict[str, tuple[bool, str]]:
+        """Whether what is wanted can be done where a source lies in Spark, and what is allowed."""
+        able = [name for name in algorithms.names() if algorithms.find(name).in_spark]
+        others = (
+            f"cpu with {self.algorithm.name}; in Spark {', '.join(able)} is trained"
+        )
+        rules = (
+            ("device", self.algorithm.in_spark, others),
+            ("device", not self.evaluate, f"cpu with evaluate; {MEASURED_LATER}"),
+            ("device", self.search is None, "cpu with n_trials, which are measured"),
+            ("source", isinstance(self.source, str), NAMED),
+        )
+        return {option: (False, words) for option, fine, words in rules if not fine}
 
     @property
     def params(self) -> dict[str, Any]:

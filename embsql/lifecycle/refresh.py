@@ -26,7 +26,7 @@ from embsql.lifecycle.loaded import pages
 from embsql.lifecycle.named_statements import execute_named, query_named
 from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import SIDE_INPUTS, Plan, plan_of
-from embsql.lifecycle.run_rows import pair_rows, side_rows
+from embsql.lifecycle.run_rows import Table, pair_rows, side_rows
 from embsql.lifecycle.snapshot import add_side_inputs, write_findings
 from embsql.lifecycle.train import begun, complete
 from embsql.lifecycle.watching import Record, fresh_pairs, watch, watched_source
@@ -179,10 +179,10 @@ def _write(engine: Engine, record: Record, run: Run, change: Change) -> None:
         _copy_small(engine, record, run)
         # each before what is written: a server's tables of a run are filled until they are joined
         execute_named(engine, "copy_interactions", users=concerned.to_pylist(), **own)
-        engine.write("interactions", pair_rows(run, change.histories))
+        engine.write(*pair_rows(run, change.histories))
         users = change.users.to_pylist()
         execute_named(engine, "copy_user_embeddings", users=users, **own)
-        engine.write("user_embeddings", _user_rows(run, change))
+        engine.write(*_user_rows(run, change))
         execute_named(engine, "copy_item_embeddings", **own)
         _finish(engine, record, run, change)
         gone = query_named(engine, "forgotten_meanwhile", run_id=run.run_id)
@@ -191,17 +191,18 @@ def _write(engine: Engine, record: Record, run: Run, change: Change) -> None:
             every = pa.concat_arrays(
                 [*people["user_id"].cast(pa.string()).chunks, concerned]
             )
-            forgetting.leave_out(engine, int(run.run_id or 0), every)
+            forgetting.leave_out(engine, int(run.run_id or 0), every.to_pylist())
 
 
-def _user_rows(run: Run, change: Change) -> dict[str, Any]:
+def _user_rows(run: Run, change: Change) -> Table:
     """The rows of those who were folded in."""
     known = change.folded.known  # (n,)
     position = np.cumsum(known) - 1  # (n,) among those with a vector
     codes = change.histories.user  # (pairs,)
     codes = position[codes[known[codes]]]  # (their pairs,)
     vectors, bias = change.folded.vectors[known], change.folded.bias[known]
-    return side_rows(run, "user", change.users, vectors, bias, codes)
+    counts = np.bincount(codes, minlength=len(vectors))  # (those,)
+    return side_rows(run, "user", change.users, vectors, bias, counts)
 
 
 def _copy_small(engine: Engine, record: Record, run: Run) -> None:

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from embsql.data import Embeddings, Graph, Int64, Interactions, Network, indptr_of
+from embsql.data import (
+    Embeddings,
+    Float64,
+    FoldIn,
+    Graph,
+    Int64,
+    Interactions,
+    Network,
+    indptr_of,
+)
 from embsql.features.time import first_times
 from embsql.run import Run
 
@@ -18,20 +27,15 @@ Table = tuple[str, dict[str, Any]]  # its name, and its columns
 
 def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Table]:
     """All of them, but for figures and findings."""
-    yield (
-        "user_embeddings",
-        side_rows(
-            run, "user", data.users, embeddings.users, embeddings.user_bias, data.user
-        ),
-    )
-    yield (
-        "item_embeddings",
-        side_rows(
-            run, "item", data.items, embeddings.items, embeddings.item_bias, data.item
-        ),
-    )
-    yield "interactions", pair_rows(run, data)
-    yield from _folding(run, data, embeddings)
+    counts = np.bincount(data.user, minlength=data.n_users)  # (u,)
+    bias = embeddings.user_bias
+    yield side_rows(run, "user", data.users, embeddings.users, bias, counts)
+    counts = np.bincount(data.item, minlength=data.n_items)  # (i,)
+    bias = embeddings.item_bias
+    yield side_rows(run, "item", data.items, embeddings.items, bias, counts)
+    yield pair_rows(run, data)
+    yield from folding_rows(run, embeddings.fold_in, gramian_of_items(embeddings.items))
+    yield from _item_weights(run, data, embeddings.fold_in)
     yield from _towers(run, embeddings)
     if embeddings.network:
         yield from _network(run, data, embeddings.network)
@@ -40,29 +44,26 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
 
 
 def side_rows(
-    run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any
-) -> dict[str, Any]:
-    """The rows of one embedding table.
-
-    vectors (n, dim), codes (n_pairs,) of the interactions to count.
-    """
+    run: Run, entity: str, ids: Any, vectors: Any, bias: Any, counts: Int64
+) -> Table:
+    """The rows of one embedding table: vectors (n, dim), counts (n,) of interactions."""
     n = len(ids)
-    return {
+    return f"{entity}_embeddings", {
         "run_id": pa.scalar(run.run_id, pa.int64()),
         f"{entity}_id": ids,
         "embedding": vectors,
         "norm": np.sqrt(np.einsum("nd,nd->n", vectors, vectors)),  # (n,)
         "bias": np.zeros(n, np.float32) if bias is None else bias,
-        "interactions": np.bincount(codes, minlength=n).astype(np.int32),
+        "interactions": counts.astype(np.int32),
     }
 
 
-def pair_rows(run: Run, data: Interactions) -> dict[str, Any]:
+def pair_rows(run: Run, data: Interactions) -> Table:
     """The rows of the interactions table.
 
     Ids go as codes into their vocabularies, and what all rows share once.
     """
-    return {
+    return "interactions", {
         "run_id": pa.scalar(run.run_id, pa.int64()),
         "user_id": pa.DictionaryArray.from_arrays(data.user, data.users),
         "item_id": pa.DictionaryArray.from_arrays(data.item, data.items),
@@ -81,9 +82,15 @@ def _edges(run: Run, data: Interactions, graph: Graph) -> dict[str, Any]:
     }
 
 
-def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Table]:
-    """What folding in needs."""
-    how = embeddings.fold_in
+def gramian_of_items(items: Any) -> Float64:
+    """The inner products of the columns of item vectors (n, dim): (dim, dim)."""
+    exact = items.astype(np.float64)  # (n, dim)
+    products: Float64 = exact.T @ exact  # (dim, dim)
+    return products
+
+
+def folding_rows(run: Run, how: FoldIn, gramian: Float64) -> Iterator[Table]:
+    """What folding in needs, of items whose columns have these inner products (dim, dim)."""
     yield (
         "fold_in_settings",
         {
@@ -93,17 +100,19 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[T
         },
     )
     if how.kind == "least_squares":
-        items = embeddings.items.astype(np.float64)  # (n_items, dim)
-        position = np.arange(1, embeddings.dim + 1, dtype=np.int32)  # (dim,)
-        gramian = (items.T @ items).astype(np.float32)  # (dim, dim)
+        dim = len(gramian)
         yield (
             "item_gramian",
             {
-                "run_id": np.full(embeddings.dim, run.run_id, np.int64),
-                "position": position,
-                "entries": gramian,
+                "run_id": np.full(dim, run.run_id, np.int64),
+                "position": np.arange(1, dim + 1, dtype=np.int32),
+                "entries": gramian.astype(np.float32),
             },
         )
+
+
+def _item_weights(run: Run, data: Interactions, how: FoldIn) -> Iterator[Table]:
+    """What the weights of items are multiplied by in a history."""
     if how.item_scale is not None:
         run_id = np.full(data.n_items, run.run_id, np.int64)
         yield (

@@ -43,14 +43,16 @@ def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Inter
     write_findings(engine, run, found.findings)
     data, findings = add_side_inputs(reader, plan, found.interactions())
     write_findings(engine, run, findings)
-    if data.n_users < 2 or data.n_items < 2:
-        raise NotEnoughData(
-            users=data.n_users,
-            items=data.n_items,
-            algorithm=plan.algorithm.name,
-            need="2 of each",
-        )
+    check_enough(plan, data.n_users, data.n_items)
     return data
+
+
+def check_enough(plan: Plan, users: int, items: int) -> None:
+    """Refuse what nothing can be learned from. Raises NotEnoughData."""
+    if users < 2 or items < 2:
+        raise NotEnoughData(
+            users=users, items=items, algorithm=plan.algorithm.name, need="2 of each"
+        )
 
 
 def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
@@ -129,10 +131,12 @@ def write_findings(engine: Engine, run: Run, findings: list[Finding]) -> None:
 
 def input_hash(plan: Plan, data: Interactions, test: Interactions | None) -> str:
     """Of all that decides the result, so that unchanged work is recognized."""
-    read = [
-        as_wanted(plan.algorithm, data).checksum(),
-        *([test.checksum()] if test else []),
-    ]
+    read = as_wanted(plan.algorithm, data).checksum()
+    return hash_of(plan, read, *([test.checksum()] if test else []))
+
+
+def hash_of(plan: Plan, *read: str) -> str:
+    """The same, of the checksums of what was read."""
     options = json.dumps(
         [plan.algorithm.name, plan.params, plan.seed, plan.device, *read],
         sort_keys=True,

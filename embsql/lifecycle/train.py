@@ -10,7 +10,7 @@ import dataclasses
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
@@ -78,14 +78,25 @@ def complete(
 
     What else it reads is in `reader`.
     """
-    registry.check_name(plan.model_name)
-    # what is unchanged needs no training, which only a look at the source can say
-    if plan.force or registry.live_run_id(engine, plan.model_name) is None:
-        plan.check_machine()
 
     def stages(run: Run, lease: Lease, log: PhaseLog) -> None:
         _run_stages(engine, plan, run, lease, log, snapshot, reader or engine)
 
+    return under_lease(engine, plan, stages, listener, phases)
+
+
+def under_lease(
+    engine: Engine,
+    plan: Plan,
+    stages: Callable[[Run, Lease, PhaseLog], None],
+    listener: Listener | None = None,
+    phases: Phases | None = None,
+) -> Run:
+    """A training whose stages, from snapshot to promote, are done by a function."""
+    registry.check_name(plan.model_name)
+    # what is unchanged needs no training, which only a look at the source can say
+    if plan.force or registry.live_run_id(engine, plan.model_name) is None:
+        plan.check_machine()
     return begun(engine, plan, stages, listener, phases)
 
 
@@ -96,7 +107,10 @@ def begun(
     listener: Listener | None = None,
     phases: Phases | None = None,
 ) -> Run:
-    """A new run of a model under its lease, once `stages` have made it what it is to be."""
+    """A new run of a model, once `stages` have made it what it is to be while its lease is held.
+
+    Raises what they raise, after writing it down.
+    """
     run_id = registry.next_run(engine)
     log = PhaseLog(phases or Phases(), run_id)
     with Lease(engine, plan.model_name, run_id, log.write) as lease:
@@ -222,9 +236,7 @@ def _run_stages(
         )
     source_hash = input_hash(plan, data, test)
     split_name = split_name_of(plan, data) if plan.evaluate else None
-    if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
-        if plan.derive:  # what was made of it then may be less
-            plan.derive(engine, plan.model_name)
+    if not plan.force and is_unchanged(engine, plan, run, source_hash, split_name):
         return
     plan.check_machine()
     run.phases.enter(SEARCHING if plan.search else TRAINING)
@@ -250,6 +262,18 @@ def _run_stages(
         engine,
         lambda: _write(engine, plan, run, data, embeddings, source_hash, measured),
     )
+    go_live(engine, plan, run, lease, log, measured)
+
+
+def go_live(
+    engine: Engine,
+    plan: Plan,
+    run: Run,
+    lease: Lease,
+    log: PhaseLog,
+    measured: Measured | None = None,
+) -> None:
+    """Index what was written, and promote it, unless what was measured forbids it."""
     engine.index(int(run.run_id or 0))
     log.enter(engine, None)
     if run.checkpoints:
@@ -299,12 +323,16 @@ def _checkpoints(
     )
 
 
-def _unchanged(
-    engine: Engine, plan: Plan, run: Run, source_hash: str, split_name: str | None
+def is_unchanged(
+    engine: Engine,
+    plan: Plan,
+    run: Run,
+    source_hash: str,
+    split_name: str | None = None,
 ) -> bool:
     """Whether the live run came of the same input and options and was measured so.
 
-    Then `run` becomes that run.
+    Then `run` becomes that run, with the maps and clusters that it lacks.
     """
     record = registry.live_record(engine, plan.model_name)
     if record is None or record["source_hash"] != source_hash:
@@ -316,6 +344,8 @@ def _unchanged(
     removal.delete_run(engine, int(run.run_id or 0))
     run.run_id, run.status, run.skipped = live, "live", True
     run.metrics = figures
+    if plan.derive:  # what was made of it then may be less
+        plan.derive(engine, plan.model_name)
     return True
 
 
@@ -369,7 +399,15 @@ def _write(
     measured: Measured | None,
 ) -> None:
     """Everything of a run in one transaction: the registry sees all of it, or nothing."""
-    sums = {"source_hash": source_hash, "checksum": embeddings.checksum()}
+    figures = {
+        "source_hash": source_hash,
+        "checksum": embeddings.checksum(),
+        "dim": embeddings.dim,
+        "similarity": embeddings.similarity,
+        "users": data.n_users,
+        "items": data.n_items,
+        "interactions": len(data),
+    }
     with engine.transaction():
         for table, columns in run_rows.tables(run, data, embeddings):
             engine.write(table, columns)
@@ -377,18 +415,22 @@ def _write(
             engine.write("metrics", metrics_rows(run, measured.split, measured.figures))
             execute_named(engine, "judge", run_id=run.run_id, **measured.verdict.row)
         newest = data.newest_event(int(time.time() * 1e6))
-        execute_named(engine, "note_newest", run_id=run.run_id, newest_event=newest)
-        finished = execute_named(
-            engine,
-            "finish_run",
-            run_id=run.run_id,
-            dim=embeddings.dim,
-            similarity=embeddings.similarity,
-            users=data.n_users,
-            items=data.n_items,
-            interactions=len(data),
-            **sums,
+        finish(
+            engine, plan, run, (user.as_py() for user in data.users), newest, figures
         )
-        if not finished:  # whoever took the lease over has written this run off
-            raise LostLease(name=plan.model_name, run_id=run.run_id)
-        forgetting.leave_out(engine, int(run.run_id or 0), data.users)
+
+
+def finish(
+    engine: Engine,
+    plan: Plan,
+    run: Run,
+    users: Iterable[str],
+    newest_event: int | None,
+    figures: Mapping[str, Any],
+) -> None:
+    """Make a run ready, without whoever of its users was forgotten meanwhile. Raises LostLease."""
+    execute_named(engine, "note_newest", run_id=run.run_id, newest_event=newest_event)
+    finished = execute_named(engine, "finish_run", run_id=run.run_id, **figures)
+    if not finished:  # whoever took the lease over has written this run off
+        raise LostLease(name=plan.model_name, run_id=run.run_id)
+    forgetting.leave_out(engine, int(run.run_id or 0), users)

@@ -15,9 +15,12 @@ LARGEST = 3e38  # weight; beyond it a float is infinite
 def nul_byte(ids: pa.StringArray | pa.ChunkedArray, column: str) -> NulByte | None:
     """The first id with a character that no server can store, and that no statement can name."""
     found = ids.filter(pc.match_substring(ids, "\0"))
-    if not len(found):
-        return None
-    name, start = quote(column), found[0].as_py().replace("\0", "")[:20]
+    return nul_in(found[0].as_py(), column) if len(found) else None
+
+
+def nul_in(found: str, column: str) -> NulByte:
+    """The error for an id with such a character."""
+    name, start = quote(column), found.replace("\0", "")[:20]
     remedy = f"replace({name}, chr(0), '') AS {name}"
     return NulByte(column=name, start=start, remedy=remedy, shared={"start": ""})
 

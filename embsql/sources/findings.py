@@ -172,23 +172,33 @@ def _without_time(summary: dict[str, Any]) -> int:
     return int(summary["null_time"]) if summary["null_time"] < summary["rows"] else 0
 
 
-def of_ids(ids: dict[str, pa.StringArray]) -> Iterator[Finding]:
-    """Ids, in order, that look like one thing spelled twice."""
-    hint = (
-        "differ only by case or spaces; write lower(trim(...)) if they are the same id"
-    )
-    floats = (
-        "text like 1.0 is not the id 1; where whole numbers were written so, read them as "
-        "BIGINT"
-    )
-    for entity, texts in ids.items():
-        pointed = pc.sum(pc.match_substring_regex(texts, r"^-?\d+\.0$")).as_py() or 0
-        yield finding(f"{entity} ids like 1.0", pointed, "warning", floats)
-        groups, example = _alike(texts)
-        yield finding(f"{entity} ids alike", groups, "warning", hint, example)
+@dataclass(frozen=True, slots=True)
+class IdFacts:
+    """What the ids of users, or of items, look like."""
+
+    pointed: int = 0  # how many are like 1.0
+    alike: int = 0  # groups of several that differ by case or spaces alone
+    example: tuple[str, str] | None = None  # two of the first group
+    longest: str = ""  # in bytes; the first of several
+    with_nul: str | None = None  # the first that has a character which no server stores
 
 
-def _alike(ids: pa.StringArray) -> tuple[int, str | None]:
+def id_facts(ids: pa.StringArray) -> IdFacts:
+    """Those of ids in order."""
+    if not len(ids):
+        return IdFacts()
+    pointed = pc.sum(pc.match_substring_regex(ids, r"^-?\d+\.0$")).as_py()
+    longest = int(pc.binary_length(ids).to_numpy().argmax())
+    with_nul = ids.filter(pc.match_substring(ids, "\0"))
+    return IdFacts(
+        pointed,
+        *_alike(ids),
+        longest=ids[longest].as_py(),
+        with_nul=with_nul[0].as_py() if len(with_nul) else None,
+    )
+
+
+def _alike(ids: pa.StringArray) -> tuple[int, tuple[str, str] | None]:
     """How many groups of ids are the same but for case and spaces, and the first of them."""
     same = pc.utf8_lower(pc.utf8_trim(ids, SPACES)).dictionary_encode()
     group = same.indices.to_numpy()  # (n,)
@@ -198,26 +208,84 @@ def _alike(ids: pa.StringArray) -> tuple[int, str | None]:
         return 0, None
     first = np.flatnonzero(count[group] > 1)[0]  # in order of id
     last = np.flatnonzero(group == group[first])[-1]
-    return len(alike), f'"{ids[first]}" and "{ids[last]}"'
+    return len(alike), (ids[first].as_py(), ids[last].as_py())
 
 
-def of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
+def of_ids(facts: dict[str, IdFacts]) -> Iterator[Finding]:
+    """Ids, of "user" and "item", that look like one thing spelled twice."""
+    hint = (
+        "differ only by case or spaces; write lower(trim(...)) if they are the same id"
+    )
+    floats = (
+        "text like 1.0 is not the id 1; where whole numbers were written so, read them as "
+        "BIGINT"
+    )
+    for entity, ids in facts.items():
+        yield finding(f"{entity} ids like 1.0", ids.pointed, "warning", floats)
+        example = ids.example and '"{}" and "{}"'.format(*ids.example)
+        yield finding(f"{entity} ids alike", ids.alike, "warning", hint, example)
+
+
+@dataclass(frozen=True, slots=True)
+class PairFacts:
     """What the interactions look like once they are pairs."""
-    lonely = int((np.bincount(data.user) == 1).sum())
+
+    repeated: int  # rows that were added to others
+    users: int
+    items: int
+    lonely: int  # users with one pair
+    top_item: str
+    top_pairs: int  # of that item
+    outliers: int  # weights over OUTLIER times the median
+    median: float
+    heaviest: tuple[str, str, float]  # user, item and weight of the largest
+
+
+def pair_facts(data: Interactions, rows: int) -> PairFacts:
+    """Those of the pairs that so many rows came to."""
+    per_item = np.bincount(data.item)  # (n_items,)
+    top = int(per_item.argmax())
+    median = float(np.median(data.weight))
+    worst = int(data.weight.argmax())
+    user, item = data.user[worst], data.item[worst]
+    return PairFacts(
+        repeated=rows - len(data),
+        users=data.n_users,
+        items=data.n_items,
+        lonely=int((np.bincount(data.user) == 1).sum()),
+        top_item=data.items[top].as_py(),
+        top_pairs=int(per_item[top]),
+        outliers=int((data.weight > outlier(median)).sum()),
+        median=median,
+        heaviest=(
+            str(data.users[user]),
+            str(data.items[item]),
+            float(data.weight[worst]),
+        ),
+    )
+
+
+def outlier(median: float) -> float:
+    """A weight above this is one."""
+    return OUTLIER * max(median, 1e-30)
+
+
+def of_pairs(facts: PairFacts) -> Iterator[Finding]:
+    """What is noteworthy about the pairs."""
     yield finding(
         "repeated pairs",
-        rows - len(data),
+        facts.repeated,
         "info",
         "rows of one user and item were added up",
     )
     yield finding(
         "users with one item",
-        lonely,
+        facts.lonely,
         "info",
         "kept for serving, excluded from evaluation",
     )
-    yield _of_the_top_item(data)
-    yield _of_weights(data)
+    yield _of_the_top_item(facts)
+    yield _of_weights(facts)
 
 
 def of_order(data: Interactions) -> Finding:
@@ -235,26 +303,18 @@ def of_order(data: Interactions) -> Finding:
     return finding("order of events", ties, "info", hint)
 
 
-def _of_the_top_item(data: Interactions) -> Finding:
+def _of_the_top_item(facts: PairFacts) -> Finding:
     """An item that most users met says nothing about any of them."""
-    per_item = np.bincount(data.item)  # (n_items,)
-    top = int(per_item.argmax())
-    share = per_item[top] / data.n_users
-    affected = int(per_item[top]) if share > 0.5 and data.n_items > 2 else 0
+    share = facts.top_pairs / facts.users
+    affected = facts.top_pairs if share > 0.5 and facts.items > 2 else 0
     hint = f"{share:.0%} of the users met it; a delivery fee or a default?"
-    return finding(
-        "item met by most users", affected, "warning", hint, data.items[top].as_py()
-    )
+    return finding("item met by most users", affected, "warning", hint, facts.top_item)
 
 
-def _of_weights(data: Interactions) -> Finding:
+def _of_weights(facts: PairFacts) -> Finding:
     """Weights that would drown the others."""
-    median = float(np.median(data.weight))
-    outliers = int((data.weight > OUTLIER * max(median, 1e-30)).sum())
-    worst = int(data.weight.argmax())
-    pair = (
-        f"user {data.users[data.user[worst]]}, item {data.items[data.item[worst]]}, weight "
-        f"{data.weight[worst]:g}"
-    )
-    hint = f"over {OUTLIER} times the median of {median:g}; ln(1 + weight) tames them"
-    return finding("outlier weight", outliers, "warning", hint, pair)
+    user, item, weight = facts.heaviest
+    pair = f"user {user}, item {item}, weight {weight:g}"
+    median = f"{facts.median:g}"
+    hint = f"over {OUTLIER} times the median of {median}; ln(1 + weight) tames them"
+    return finding("outlier weight", facts.outliers, "warning", hint, pair)

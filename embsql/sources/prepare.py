@@ -7,29 +7,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from embsql.data import Events, Interactions
 from embsql.engines import Engine
-from embsql.engines.columns import quote
-from embsql.errors import (
-    BadWeights,
-    EmbsqlError,
-    IdTooLong,
-    InvalidArgument,
-    NoRows,
-    SourceFailed,
-    SourceWithoutTimes,
-)
+from embsql.errors import EmbsqlError, InvalidArgument, SourceFailed, SourceWithoutTimes
 from embsql.freed import give_back
 from embsql.options import shown
 from embsql.run import Columns, Run
 from embsql.sources.coding import CodedRows, Rows, code, read_rows, summary
-from embsql.sources.columns import LARGEST, nul_byte
-from embsql.sources.findings import Finding, of_ids, of_order, of_pairs, of_rows
+from embsql.sources.findings import (
+    Finding,
+    id_facts,
+    of_ids,
+    of_order,
+    of_pairs,
+    of_rows,
+    pair_facts,
+)
+from embsql.sources.problems import find_problem, too_much
 from embsql.sources.source import Given, Source, of_table, reading
-
-LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +66,53 @@ def prepare(
     """
     with reading(engine, source) as (reader, text):
         facts, rows = _read(reader, text, columns, explicit=explicit, since=since)
-    # an order has no future
-    found = summary(rows, _now() if facts["clock"] else 2**62)
+    found = summary(rows, moment(facts))
     coded = code(rows, explicit=explicit)
     del rows
     give_back()
-    findings = [*of_rows(found, explicit), *of_ids(coded.ids)]
-    problem = _problem(found, coded, facts, run.model_name)
+    ids = {entity: id_facts(texts) for entity, texts in coded.ids.items()}
+    findings = [*of_rows(found, explicit), *of_ids(ids)]
+    problem = find_problem(found, len(coded), ids, facts, run.model_name)
     if problem:
-        in_memory = isinstance(source, Given) and source.table is not None
-        return Prepared(None, findings, of_table(problem) if in_memory else problem)
+        return Prepared(None, findings, _of_source(problem, source))
     data = _interactions(coded, run, explicit=explicit)
-    endless = ~np.isfinite(data.weight)  # (n,)
-    if endless.any():
-        return Prepared(
-            None, findings, _too_much(source, endless, facts, run.model_name)
-        )
+    endless = int((~np.isfinite(data.weight)).sum())
+    if endless:
+        problem = too_much(endless, facts, run.model_name)
+        return Prepared(None, findings, _of_source(problem, source))
     if ordered:
         data = replace(data, events=_events(data, coded))
         findings.append(of_order(data))
-    return Prepared(data, [*findings, *of_pairs(data, len(coded))])
+    return Prepared(data, [*findings, *of_pairs(pair_facts(data, len(coded)))])
 
 
-def _now() -> int:
-    """Microseconds since 1970."""
-    return int(time.time() * 1e6)
+def _of_source(problem: EmbsqlError, source: Source) -> EmbsqlError:
+    """A problem with a source's rows, its remedy as that source is written."""
+    in_memory = isinstance(source, Given) and source.table is not None
+    return of_table(problem) if in_memory else problem
+
+
+def moment(facts: dict[str, Any]) -> int:
+    """Now, in the unit of a source's times; an order has no future."""
+    return int(time.time() * 1e6) if facts["clock"] else 2**62
+
+
+def known_of_source(
+    engine: Engine, text: str, columns: Columns, *, explicit: bool
+) -> dict[str, Any]:
+    """What an engine knows of a source; see `Engine.source`.
+
+    Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn, BadColumnType, or InvalidArgument
+    where users and items are one column.
+    """
+    facts = engine.source(text, columns, explicit=explicit)
+    names = facts["names"]
+    if names["user"] == names["item"]:
+        allowed = "another column than that of users"
+        raise InvalidArgument(
+            name="item_col", allowed=allowed, value=shown(names["item"])
+        )
+    return facts
 
 
 def _read(
@@ -104,16 +122,10 @@ def _read(
 
     Where a guess about a file's types fails, all rows decide them.
     """
-    facts = engine.source(text, columns, explicit=explicit)
-    names = facts["names"]
-    if names["user"] == names["item"]:
-        allowed = "another column than that of users"
-        raise InvalidArgument(
-            name="item_col", allowed=allowed, value=shown(names["item"])
-        )
+    facts = known_of_source(engine, text, columns, explicit=explicit)
     if since is not None and not facts["has_time"]:
         raise SourceWithoutTimes
-    newer = {"since": since, "now": _now()}
+    newer = {"since": since, "now": moment(facts)}
     try:
         return facts, read_rows(engine, facts | newer)
     except SourceFailed:
@@ -121,73 +133,6 @@ def _read(
             raise
     facts = engine.source(text, columns, explicit=explicit, whole=True)
     return facts, read_rows(engine, facts | newer)
-
-
-def _problem(
-    summary: dict[str, Any], coded: CodedRows, facts: dict[str, Any], model: str
-) -> EmbsqlError | None:
-    """What makes training impossible, worst first."""
-    names, signs = facts["names"], summary["negative"] and not facts["explicit"]
-    if summary["infinite"] or signs:
-        return _bad_weights(summary, quote(names["weight"]), bool(signs), model)
-    if not len(coded):
-        return NoRows(
-            found=f"{summary['rows']} rows, none of them with two ids and a weight",
-            model=model,
-        )
-    for entity, ids in coded.ids.items():
-        lengths = pc.binary_length(ids).to_numpy()  # (n,) bytes
-        if lengths.max() > LONGEST_ID:
-            start, name = ids[int(lengths.argmax())].as_py()[:20], quote(names[entity])
-            return IdTooLong(
-                entity=entity,
-                start=start,
-                length=int(lengths.max()),
-                limit=LONGEST_ID,
-                remedy=f"md5({name}) AS {name}",
-                shared={"start": ""},
-            )
-        found = nul_byte(ids, names[entity])
-        if found:
-            return found
-    return None
-
-
-def _bad_weights(
-    summary: dict[str, Any], column: str, signs: bool, model: str
-) -> BadWeights:
-    """The worst of what is wrong with weights, and what leaves all such rows out."""
-    finite, positive = (
-        f"abs({column}) <= {LARGEST:g}" if summary["infinite"] else "",
-        f"{column} > 0" if signs else "",
-    )
-    which, kind = (
-        ("infinite", "not finite") if summary["infinite"] else ("negative", "negative")
-    )
-    return BadWeights(
-        rows=summary[which],
-        kind=kind,
-        example=summary[f"{which}_example"],
-        model=model,
-        remedy="WHERE " + " AND ".join(filter(None, (finite, positive))),
-        shared={"example": "some in the report"},
-    )
-
-
-def _too_much(
-    source: Source, endless: Any, facts: dict[str, Any], model: str
-) -> EmbsqlError:
-    """The error for pairs whose rows add up to more than a float holds."""
-    column = quote(facts["names"]["weight"])
-    error = BadWeights(
-        rows=int(endless.sum()),
-        kind="not finite once the rows of a pair are added up",
-        example=f"more than {LARGEST:g}",
-        model=model,
-        remedy=f"WHERE abs({column}) <= 1e30",
-    )
-    in_memory = isinstance(source, Given) and source.table is not None
-    return of_table(error) if in_memory else error
 
 
 def _interactions(coded: CodedRows, run: Run, *, explicit: bool) -> Interactions:

@@ -1,0 +1,1 @@
+"""Training where the rows lie: Spark codes, cuts and solves; only counts and runs come here."""

@@ -1,0 +1,119 @@
+"""Interactions that lie in blocks in Spark, as algorithms ask for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from embsql.distributed import tasks
+from embsql.distributed.blocks import Blocks, Matrix
+from embsql.distributed.coding import training_sql
+from embsql.distributed.solver import BlockSolver, Factors, send_rows
+from embsql.engines.spark_workspace import Frame, SparkWorkspace, map_blocks
+from embsql.factorization.blocks import Residuals, Sides
+from embsql.factorization.objective import Totals, random_factors
+from embsql.run import Run
+
+FACTORS = pa.schema({"block": pa.int32(), "factors": pa.binary()})
+
+
+@dataclass(frozen=True, slots=True)
+class InSpark:
+    """See `factorization.blocks.BlockInteractions`."""
+
+    work: SparkWorkspace
+    blocks: Blocks
+    totals: Totals
+    largest_weight: float
+    newest_event: int | None
+    run: Run
+    _numbers: Any = field(default_factory=itertools.count)
+
+    @property
+    def solver(self) -> BlockSolver:
+        """Where sides are solved."""
+        return BlockSolver(self.work, self.run)
+
+    def matrices(self, scale: float) -> Sides:
+        """See `BlockInteractions`."""
+        return self.scaled(self.blocks.matrices, scale)
+
+    def scaled(self, matrices: Sides, scale: float) -> Sides:
+        """See `BlockInteractions`."""
+        return Sides(*(dataclasses.replace(one, scale=scale) for one in matrices))
+
+    # --- where training starts -------------------------------------------------------------------
+
+    def start(self, dim: int, seed: int) -> Sides:
+        """See `BlockInteractions`; this process makes a block of items after the other."""
+        gramian = np.zeros((dim, dim))  # (f, f)
+        draw = random_factors(dim, seed)
+        for block, (low, high) in enumerate(self.blocks.matrices.item.cut.ranges, 1):
+            factors = draw(high - low)  # (n, f)
+            gramian += factors.T @ factors
+            self._put("first_items", block, factors)
+        axes = np.eye(dim, dtype=np.float32)  # (f, f)
+        nothing = Factors(None, axes, np.zeros((dim, dim)))
+        return Sides(nothing, Factors("first_items", axes, gramian))
+
+    def _put(self, table: str, block: int, factors: Any) -> None:
+        """Write the rows of a block."""
+        self.work.append(table, tasks.row(FACTORS, block=block, factors=factors))
+
+    # --- ratings ---------------------------------------------------------------------------------
+
+    def residuals(self, sweeps: int, damping: float) -> Residuals:
+        """See `BlockInteractions`."""
+        mean = self.totals.weight / self.totals.pairs
+        biases = self._biases(mean, sweeps, damping)
+        rounded = float(np.float32(mean))
+        others = Sides(biases.item, biases.user)
+        found = map(partial(self._leave, rounded), self.blocks.matrices, others, biases)
+        matrices = Sides(*found)
+        sums = self.work.ask(training_sql("residual_sums"), matrix=matrices.user.table)
+        total, squares = (float(np.sum(sums[name])) for name in ("total", "squares"))
+        left = total / self.totals.pairs
+        variance = squares / self.totals.pairs - left**2
+        std = math.sqrt(max(variance, 0.0))
+        return Residuals(rounded, biases, matrices, std, squares)
+
+    def _biases(self, mean: float, sweeps: int, damping: float) -> Sides:
+        """Tables of the biases of users and items."""
+        by_user, by_item = self.blocks.matrices
+        users, means = "no_biases", partial(tasks.damped_means, mean, damping)
+        for block, (low, high) in enumerate(by_user.cut.ranges, 1):
+            self._put(users, block, np.zeros(high - low))
+        for _ in range(sweeps):
+            items = self._swept(by_item, users, means)
+            users = self._swept(by_user, items, means)
+        return Sides(users, items)
+
+    def _swept(self, matrix: Matrix, others: str, means: Any) -> str:
+        """The biases of a side, of those of the other side; their table."""
+        table = f"biases_{next(self._numbers)}"
+        sent = send_rows(self.work, matrix, others, "f8", 1)
+        self.work.store(
+            table, map_blocks(self._pairs(matrix), sent, means, tasks.BIASES)
+        )
+        return table
+
+    def _leave(self, mean: float, matrix: Matrix, others: str, own: str) -> Matrix:
+        """A matrix of what the mean and both biases leave of the weights."""
+        table = f"{matrix.table}_left"
+        sent = send_rows(self.work, matrix, others, "f8", 1)
+        sent = sent.union(self.work.frame(training_sql("own"), factors=own))
+        leave = partial(tasks.leave, mean)
+        self.work.store(
+            table, map_blocks(self._pairs(matrix), sent, leave, tasks.RESIDUALS)
+        )
+        return dataclasses.replace(matrix, table=table)
+
+    def _pairs(self, matrix: Matrix) -> Frame:
+        return self.work.frame(training_sql("matrix"), matrix=matrix.table)

@@ -1,0 +1,175 @@
+"""Tables that the jobs of one training in Spark pass on, and functions that its executors run.
+
+Each job writes a table, from which the next one starts: a lost executor costs the job that it
+worked on, and nothing that came before is computed again.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any
+
+from embsql import stopping
+from embsql.engines._spark_columns import backticked
+from embsql.engines.spark import Spark, as_source, in_our_words
+from embsql.errors import CannotWork, EmbsqlError, WorkerLacks
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA = "embsql_internal"
+TABLE = re.compile(r"IDENTIFIER\(\$(\w+)\)")
+MISSING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+SPARK_TYPES = {
+    "int32": "INT",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "binary": "BINARY",
+}
+
+Frame = Any  # a DataFrame of Spark's, which is a query that has not run
+Function = Callable[..., Any]  # from rows of Arrow's to rows of Arrow's
+
+
+class SparkWorkspace:
+    """The tables of one training in a session's catalog, whose names begin with `owner`.
+
+    Those that an earlier owner of this name left are dropped, and its own when it is closed.
+    Raises CannotWork where the session may not make tables.
+    """
+
+    def __init__(self, engine: Spark, owner: str) -> None:
+        self.engine, self._owner = engine, owner
+        self._prefix = f"{owner}_{uuid.uuid4().hex[:8]}"
+        try:
+            with in_our_words():
+                engine.session.sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+                begun = self._name("begun")
+                engine.session.sql(f"CREATE TABLE {begun} (a INT) USING parquet")
+            self.close()
+        except EmbsqlError as error:
+            raise CannotWork(database=engine.label, reason=str(error)) from None
+
+    def close(self) -> None:
+        """Drop the owner's tables."""
+        with stopping.unstopped(), in_our_words():
+            listed = f"SHOW TABLES IN {SCHEMA} LIKE '{self._owner}_*'"
+            for found in self.engine.session.sql(listed).collect():
+                self._drop(found["tableName"])
+
+    def __enter__(self) -> SparkWorkspace:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close; what went wrong before counts, not that the session may be gone."""
+        with suppress(EmbsqlError, OSError) if kind else nullcontext():
+            self.close()
+
+    # --- tables ----------------------------------------------------------------------------------
+
+    def frame(self, select: str, **values: Any) -> Frame:
+        """A SELECT as a query that others go on from.
+
+        IDENTIFIER($x) in it is the table x, or the one that the value x names.
+        """
+        named = {name: values.get(name, name) for name in TABLE.findall(select)}
+        names = {name: self._name(table) for name, table in named.items()}
+        with in_our_words():
+            return self.engine.query(select, **(values | names))
+
+    def ask(self, select: str, **values: Any) -> pa.Table:
+        """The answer of one SELECT."""
+        with in_our_words(), self._job():
+            return self.frame(select, **values).toArrow()
+
+    def row(self, select: str, **values: Any) -> dict[str, Any]:
+        """The answer of one SELECT that has one row."""
+        found: dict[str, Any] = self.ask(select, **values).to_pylist()[0]
+        return found
+
+    def store(self, table: str, frame: Frame) -> None:
+        """Run a query into a table that is not there yet."""
+        with in_our_words(), self._job():
+            frame.write.saveAsTable(self._name(table), format="parquet")
+
+    def read(self, table: str, select: str) -> None:
+        """Run a caller's SELECT into a table. Raises SourceFailed or InexactId."""
+        with as_source(), self._job():
+            rows = self.engine.session.sql(select)
+            rows.write.saveAsTable(self._name(table), format="parquet")
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Add rows of this process's to a table, which is made where it is not there."""
+        with in_our_words(), self._job():
+            given = self.engine.session.createDataFrame(rows).coalesce(1)
+            given.write.saveAsTable(self._name(table), format="parquet", mode="append")
+
+    def drop(self, *tables: str) -> None:
+        """Remove tables that no job reads any more."""
+        for table in tables:
+            self._drop(f"{self._prefix}_{table}")
+
+    def _drop(self, name: str) -> None:
+        self.engine.session.sql(f"DROP TABLE IF EXISTS {SCHEMA}.{backticked(name)}")
+
+    def _name(self, table: str) -> str:
+        return f"{SCHEMA}.{self._prefix}_{table}"
+
+    @contextmanager
+    def _job(self) -> Iterator[None]:
+        """What runs inside ends when this thread's work is stopped. Raises WorkerLacks."""
+        tag = uuid.uuid4().hex
+        mark, unmark, end = _tagging(self.engine.session)
+        mark(tag)
+        try:
+            with stopping.statement(lambda: end(tag)):
+                yield
+        except Exception as error:
+            lacking = MISSING.search(str(error))
+            if lacking:
+                raise WorkerLacks(package=lacking[1]) from None
+            raise
+        finally:
+            unmark(tag)
+
+
+def _tagging(session: Any) -> tuple[Callable[[str], Any], ...]:
+    """What marks the jobs of this thread, unmarks them, and ends marked ones from any thread.
+
+    A session's own interruptTag knows the tags of the thread that calls it, but in Spark Connect.
+    """
+    if type(session).__module__.startswith("pyspark.sql.connect"):
+        return session.addTag, session.removeTag, session.interruptTag
+    context = session.sparkContext
+    return context.addJobTag, context.removeJobTag, context.cancelJobsWithTag
+
+
+# --- functions of rows ---------------------------------------------------------------------------
+
+
+def map_rows(rows: Frame, function: Function, schema: pa.Schema) -> Frame:
+    """What a function makes of batches of rows: batches of this schema."""
+    return rows.mapInArrow(function, _columns(schema))
+
+
+def map_block(rows: Frame, function: Function, schema: pa.Schema) -> Frame:
+    """What a function makes of (block,) and all rows of that block, for every block."""
+    # it takes no partial function (findings/pyspark_partial_in_arrow.sh)
+    plain = lambda key, rows: function(key, rows)  # noqa: E731, PLW0108 - has no types
+    return rows.groupBy("block").applyInArrow(plain, _columns(schema))
+
+
+def map_blocks(
+    left: Frame, right: Frame, function: Function, schema: pa.Schema
+) -> Frame:
+    """What a function makes of (block,) and the rows of both queries, for every block."""
+    by_block = left.groupBy("block").cogroup(right.groupBy("block"))
+    return by_block.applyInArrow(function, _columns(schema))
+
+
+def _columns(schema: pa.Schema) -> str:
+    """A schema as Spark writes it."""
+    return ", ".join(f"{field.name} {SPARK_TYPES[str(field.type)]}" for field in schema)

@@ -1,0 +1,172 @@
+"""The life of a run that is trained where its source lies, in Spark.
+
+From lease to promote it is that of every run. What comes to this process are counts, a Gramian and
+a loss per half sweep, and at the end the run, block by block, in the transaction that writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any, cast
+
+import numpy as np
+
+from embsql.algorithms import InBlocks
+from embsql.data import Float32, FoldIn
+from embsql.distributed.blocks import cut_into_blocks
+from embsql.distributed.coding import SIDES, code_source
+from embsql.distributed.interactions import InSpark
+from embsql.distributed.rows import SideRows, TrainedRows
+from embsql.engines import Engine
+from embsql.errors import Diverged, InvalidArgument
+from embsql.factorization.blocks import Sides
+from embsql.factorization.objective import Totals
+from embsql.lifecycle import run_rows
+from embsql.lifecycle.leases import Lease, retry
+from embsql.lifecycle.phase_log import PhaseLog
+from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.snapshot import check_enough, hash_of, write_findings
+from embsql.lifecycle.train import finish, go_live, is_unchanged, under_lease
+from embsql.phases import TRAINING, WRITING, Phases
+from embsql.run import Listener, Run
+
+SOURCE_IN_SPARK = (
+    "cpu or cuda where the source is not in Spark; spark goes with source_db='spark', or with an "
+    "open session"
+)
+
+
+def train_in_spark(
+    engine: Engine,
+    plan: Plan,
+    listener: Listener | None,
+    reader: Engine,
+    phases: Phases,
+) -> Run:
+    """Train in the session that `reader` is, store in `engine`, promote; see `train_model`.
+
+    Raises EmbsqlError; whatever is raised, the version that was live stays so, and no table of the
+    training's is left in Spark.
+    """
+    from embsql.engines.spark import Spark
+    from embsql.engines.spark_workspace import SparkWorkspace
+
+    if not isinstance(reader, Spark):
+        raise InvalidArgument(name="device", allowed=SOURCE_IN_SPARK, value="spark")
+
+    def stages(run: Run, lease: Lease, log: PhaseLog) -> None:
+        with SparkWorkspace(reader, _owner(engine, plan)) as work:
+            data = _read(engine, plan, run, reader, work)
+            source_hash = hash_of(plan, data.blocks.checksum)
+            if not plan.force and is_unchanged(engine, plan, run, source_hash):
+                return
+            run.phases.enter(TRAINING)
+            made = cast(InBlocks, plan.algorithm).fit_blocks(data, run)
+            lease.heartbeat()
+            log.enter(engine, WRITING)
+            rows = TrainedRows(data, made)
+            retry(engine, lambda: _write(engine, plan, run, rows, source_hash))
+        go_live(engine, plan, run, lease, log)
+
+    return under_lease(engine, plan, stages, listener, phases)
+
+
+def _owner(engine: Engine, plan: Plan) -> str:
+    """What the tables of a model's trainings are called: one of them at a time has the lease.
+
+    A database in memory is this process's.
+    """
+    process = os.getpid() if engine.embedded and not engine.path else None
+    named = json.dumps([engine.label, process, plan.model_name])
+    return f"training_{hashlib.blake2b(named.encode(), digest_size=8).hexdigest()}"
+
+
+def _read(engine: Engine, plan: Plan, run: Run, reader: Engine, work: Any) -> InSpark:
+    """The interactions in blocks, after writing down the report about them."""
+    coded = code_source(
+        reader,
+        work,
+        str(plan.source),
+        plan.columns,
+        plan.model_name,
+        explicit=plan.algorithm.explicit,
+    )
+    write_findings(engine, run, coded.findings)
+    if coded.problem:
+        raise coded.problem
+    check_enough(plan, coded.users, coded.items)
+    counts = Sides(coded.users, coded.items)
+    blocks = cut_into_blocks(work, counts)
+    totals = Totals(*counts, coded.pairs, blocks.weight)
+    largest, newest = coded.largest_weight, coded.newest_event
+    return InSpark(work, blocks, totals, largest, newest, run)
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def _write(
+    engine: Engine, plan: Plan, run: Run, rows: TrainedRows, source_hash: str
+) -> None:
+    """Everything of a run in one transaction, a block at a time."""
+    totals = rows.data.totals
+    written = Written(engine, plan, run)
+    with engine.transaction():
+        for side in SIDES:
+            for block in rows.side(side):
+                written.write(side, block)
+        written.write_folding(rows.made.fold_in)
+        for pairs in rows.interactions():
+            engine.write(*run_rows.pair_rows(run, pairs))
+        figures = {
+            "source_hash": source_hash,
+            "checksum": written.checksum(),
+            "dim": rows.dim,
+            "similarity": "dot",
+            "users": totals.users,
+            "items": totals.items,
+            "interactions": totals.pairs,
+        }
+        finish(engine, plan, run, rows.users(), rows.data.newest_event, figures)
+
+
+class Written:
+    """The vectors of a run that have been written."""
+
+    def __init__(self, engine: Engine, plan: Plan, run: Run) -> None:
+        self._engine, self._plan, self._run = engine, plan, run
+        self._vectors = hashlib.sha256()
+        self._biases: dict[str, list[Float32]] = {side: [] for side in SIDES}
+        self._gramian: Any = 0.0  # (dim, dim) of the items
+
+    def write(self, side: str, block: SideRows) -> None:
+        """Write a block of users or items, users first, in order. Raises Diverged."""
+        if not np.isfinite(block.vectors).all():
+            raise Diverged(
+                algorithm=self._plan.algorithm.name,
+                epoch=self._plan.algorithm.epochs,
+                model=self._run.model_name,
+            )
+        rows = block.ids, block.vectors, block.bias, block.counts
+        self._engine.write(*run_rows.side_rows(self._run, side, *rows))
+        self._vectors.update(block.vectors.data)
+        if block.bias is not None:
+            self._biases[side].append(block.bias)
+        if side == "item":
+            self._gramian = self._gramian + run_rows.gramian_of_items(block.vectors)
+
+    def write_folding(self, how: FoldIn) -> None:
+        """Write how histories are folded in."""
+        for table, columns in run_rows.folding_rows(self._run, how, self._gramian):
+            self._engine.write(table, columns)
+
+    def checksum(self) -> str:
+        """The sum of all that was written, as `Embeddings.checksum` has it."""
+        for side in ("item", "user"):
+            if not self._biases[side]:
+                self._vectors.update(b"none")
+            for bias in self._biases[side]:
+                self._vectors.update(bias.data)
+        return self._vectors.hexdigest()
