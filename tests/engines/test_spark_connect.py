@@ -84,8 +84,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _await(started, port)
         yield f"sc://127.0.0.1:{port}"
     finally:
+        _close_sessions()  # which would wait for a server that has gone
         started.terminate()
         started.wait()
+
+
+def _close_sessions() -> None:
+    """End what this process has open at the server."""
+    from pyspark.sql.connect.session import SparkSession
+
+    while session := SparkSession.getActiveSession():
+        session.stop()
 
 
 def _await(started: subprocess.Popen[bytes], port: int) -> None:
@@ -146,6 +155,7 @@ def test_a_killed_publisher(server: str, tmp_path: Path) -> None:
     assert not len(there.ask(left))
 
 
+# it asks what the test above has published
 def test_over_sc(server: str, tmp_path: Path) -> None:
     source = (
         "SELECT 'u' || (id % 9) AS user_id, 'i' || (id % 5) AS item_id FROM range(60)"
