@@ -53,6 +53,12 @@ class Engine(Protocol):
         of every row.
         """
 
+    def write_parts(self, table: str, parts: Iterable[Mapping[str, Any]]) -> int:
+        """Append a run's rows to one of the large tables, in parts that are made as they go.
+
+        Together they are one write, of which who may train has one for each run and table.
+        """
+
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing."""
 

@@ -180,6 +180,10 @@ class DuckDB:
             self._own.unregister(view)
         return int(rows)
 
+    def write_parts(self, table: str, parts: Iterable[Mapping[str, Any]]) -> int:
+        """Append columns to a table in parts; see `Engine.write_parts`."""
+        return sum(self.write(table, columns) for columns in parts)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; one within another is a part of it.

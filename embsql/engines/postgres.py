@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -292,7 +293,7 @@ class PostgreSQL:
         if schema == "main":
             target = quote(table)
         if schema == "embsql" and table in PARTITIONED:
-            return self._write_partition(table, columns)
+            return self.write_parts(table, [columns])
         if schema != "embsql":
             with self._acting() as connection:
                 return self._copy(connection, target, target, columns)
@@ -307,13 +308,13 @@ class PostgreSQL:
             )
         return rows
 
-    def _write_partition(self, table: str, columns: Mapping[str, Any]) -> int:
-        given = columns["run_id"]
-        given = [given.as_py()] if isinstance(given, pa.Scalar) else given
-        runs = np.unique(np.asarray(given, np.int64))  # (1,)
-        if not len(runs):
+    def write_parts(self, table: str, parts: Iterable[Mapping[str, Any]]) -> int:
+        """Append columns to a partition, which is opened once; see `Engine.write_parts`."""
+        rest = iter(parts)
+        first = next(rest, {"run_id": ()})
+        run_id = _run_of(first)
+        if run_id is None:
             return 0
-        (run_id,) = runs.tolist()
         with self._acting() as connection:
             open_ = connection.execute(
                 "SELECT embsql_internal.open_partition($1, $2)", [table, run_id]
@@ -325,7 +326,10 @@ class PostgreSQL:
                     f"embsql.{quote(f'{table}_none')}",
                     f"embsql_runs.{quote(part)}",
                 )
-                rows = self._copy(connection, like, target, columns)
+                rows = sum(
+                    self._copy(connection, like, target, columns)
+                    for columns in chain([first], rest)
+                )
                 connection.execute(
                     "SELECT embsql_internal.attach_partition($1, $2)", [table, run_id]
                 )
@@ -575,6 +579,14 @@ class PostgreSQL:
             return pa.array(values, ARROW.get(type_code))
         except pa.ArrowException:  # a range, a network address: Arrow has no such type
             return pa.array([None if value is None else str(value) for value in values])
+
+
+def _run_of(columns: Mapping[str, Any]) -> int | None:
+    """The run that rows are of; None where there are none."""
+    given = columns["run_id"]
+    given = [given.as_py()] if isinstance(given, pa.Scalar) else given
+    runs = np.unique(np.asarray(given, np.int64))  # (1,)
+    return int(runs.item()) if len(runs) else None
 
 
 def _text(value: str | bytes) -> str:

@@ -126,6 +126,10 @@ class Spark:
             made = self.query(select, **values).mapInArrow(rows, into)
             made.write.insertInto(target)
 
+    def write_parts(self, table: str, parts: Iterable[Mapping[str, Any]]) -> int:
+        """Append columns to a table in parts; see `Engine.write_parts`."""
+        return sum(self.write(table, columns) for columns in parts)
+
     def transaction(self) -> nullcontext[None]:
         """Nothing: Spark has none, and what must be seen at once is one statement."""
         return nullcontext()

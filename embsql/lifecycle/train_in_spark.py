@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -115,11 +116,12 @@ def _write(
     written = Written(engine, plan, run)
     with engine.transaction():
         for side in SIDES:
-            for block in rows.side(side):
-                written.write(side, block)
+            engine.write_parts(
+                f"{side}_embeddings", written.parts(side, rows.side(side))
+            )
         written.write_folding(rows.made.fold_in)
-        for pairs in rows.interactions():
-            engine.write(*run_rows.pair_rows(run, pairs))
+        pairs = (run_rows.pair_rows(run, part)[1] for part in rows.interactions())
+        engine.write_parts("interactions", pairs)
         figures = {
             "source_hash": source_hash,
             "checksum": written.checksum(),
@@ -141,16 +143,21 @@ class Written:
         self._biases: dict[str, list[Float32]] = {side: [] for side in SIDES}
         self._gramian: Any = 0.0  # (dim, dim) of the items
 
-    def write(self, side: str, block: SideRows) -> None:
-        """Write a block of users or items, users first, in order. Raises Diverged."""
+    def parts(self, side: str, blocks: Iterator[SideRows]) -> Iterator[dict[str, Any]]:
+        """The rows of users or items, users first, in order, as they are written."""
+        for block in blocks:
+            self._add(side, block)
+            rows = block.ids, block.vectors, block.bias, block.counts
+            yield run_rows.side_rows(self._run, side, *rows)[1]
+
+    def _add(self, side: str, block: SideRows) -> None:
+        """Count a block among what is written. Raises Diverged."""
         if not np.isfinite(block.vectors).all():
             raise Diverged(
                 algorithm=self._plan.algorithm.name,
                 epoch=self._plan.algorithm.epochs,
                 model=self._run.model_name,
             )
-        rows = block.ids, block.vectors, block.bias, block.counts
-        self._engine.write(*run_rows.side_rows(self._run, side, *rows))
         self._vectors.update(block.vectors.data)
         if block.bias is not None:
             self._biases[side].append(block.bias)
