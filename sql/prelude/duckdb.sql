@@ -799,13 +799,15 @@ known AS (
     LEFT JOIN embsql.item_first_times AS start
         ON start.run_id = item.run_id AND start.item_id = item.item_id
 ),
-timed AS (
+timed AS ( -- not lag: EXPORT DATABASE of DuckDB 1.5 writes it so that it cannot be read again
     SELECT
         known.*, CASE WHEN known.dated THEN 6e7 ELSE 1 END AS unit,
-        lag(known.moment, 1, known.moment) OVER in_order AS previous,
-        lead(known.place) OVER in_order IS NULL AS is_last
+        coalesce(max(known.moment) OVER (
+            PARTITION BY known.run_id ORDER BY known.place ASC
+            ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING
+        ), known.moment) AS previous,
+        known.place = max(known.place) OVER (PARTITION BY known.run_id) AS is_last
     FROM known
-    WINDOW in_order AS (PARTITION BY known.run_id ORDER BY known.place ASC)
 ),
 maps AS (
     SELECT
