@@ -917,17 +917,22 @@ states AS (
             SELECT
                 one.* EXCLUDE (turned),
                 list_transform(range(one.n_heads), lambda head: list_transform(
-                    one.turned, lambda whole: whole[head * one.width + 1:(head + 1) * one.width]
-                )) AS turned,
+                    one.turned[one.events + 1:],
+                    lambda whole: whole[head * one.width + 1:(head + 1) * one.width]
+                )) AS queries,
+                list_transform(range(one.n_heads), lambda head: list_transform(
+                    one.turned[1: one.events],
+                    lambda whole: whole[head * one.width + 1:(head + 1) * one.width]
+                )) AS keys,
                 list_transform(range(one.n_heads), lambda head:
                     one.columns[head * one.width + 1:(head + 1) * one.width]
                 ) AS by_head
             FROM projected AS one
         ),
         compared AS (
-            SELECT one.*, list_transform(one.turned, lambda of_head, head: list_transform(
-                of_head[one.events + 1:], lambda asking, n_th: list_transform(
-                    one.turned[head][1: one.events], lambda asked_of, m_th: CASE
+            SELECT one.*, list_transform(one.queries, lambda of_head, head: list_transform(
+                of_head, lambda asking, n_th: list_transform(
+                    one.keys[head], lambda asked_of, m_th: CASE
                         WHEN one.causal AND m_th >= one.first + n_th
                         THEN CAST('-infinity' AS DOUBLE)
                         ELSE list_inner_product(asking, asked_of) / sqrt(one.width)
