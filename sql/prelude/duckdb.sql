@@ -799,7 +799,7 @@ known AS (
     LEFT JOIN embsql.item_first_times AS start
         ON start.run_id = item.run_id AND start.item_id = item.item_id
 ),
-timed AS ( -- not lag: EXPORT DATABASE of DuckDB 1.5 writes it so that it cannot be read again
+timed AS ( -- not lag, which DuckDB 1.5 misreads in a file (findings/duckdb_lag_in_macro.sh)
     SELECT
         known.*, CASE WHEN known.dated THEN 6e7 ELSE 1 END AS unit,
         coalesce(max(known.moment) OVER (
