@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,8 @@ LONGEST = (
     "test_install.py",
     "test_docs.py",
     "test_benchmarks.py",
+    "test_spark.py",
+    "test_spark_training.py",
     "test_sequences.py",
     "test_publish.py",
 )
@@ -85,6 +88,15 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest come first, so that no process waits for the other's last."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.hookimpl(
+    optionalhook=True
+)  # of an extension that a single process does without
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.by_file import ByFile
+
+    return ByFile(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -178,6 +178,7 @@ def test_a_source_in_spark_is_read_as_anywhere(session: Any) -> None:
     assert len(found) == 1
 
 
+@slow
 def test_a_promotion_and_who_is_forgotten(
     session: Any, world: embsql.Database, published: embsql.Database
 ) -> None:

@@ -168,6 +168,7 @@ def test_questions_answer_of_it(world: embsql.Database) -> None:
         assert here == made
 
 
+@pytest.mark.slow
 def test_partitions_and_the_order_of_rows_change_nothing(
     session: Any, world: embsql.Database
 ) -> None:
