@@ -146,7 +146,7 @@ FROM embsql.source_checks AS finding
 WHERE finding.run_id = $run_id AND finding.check_name = 'repeated pairs' AND finding.affected > 0
 
 -- set_gate_reason: why a ready run was not promoted
-UPDATE embsql.run_records SET error = $error WHERE run_id = $run_id
+UPDATE embsql.run_records SET error = $error WHERE run_id = $run_id AND status = 'ready'
 
 -- abandoned: runs of a model that say they train although nobody holds the lease
 UPDATE embsql.run_records

@@ -190,10 +190,15 @@ def _abandon(engine: Engine, model_name: str, run_id: int) -> None:
         execute_named(engine, "drop_ended")
 
 
-def _end(engine: Engine, run_id: int, **values: Any) -> None:
-    """Write off a run, and what it says of people forgotten meanwhile."""
+def _end(engine: Engine, run_id: int, status: str, error: str) -> None:
+    """Write off a run, and what it says of people forgotten meanwhile.
+
+    One that is whole stays so, and says why it is not live.
+    """
+    why = {"run_id": run_id, "error": error}
     with engine.transaction():
-        execute_named(engine, "end_run", run_id=run_id, **values)
+        if not execute_named(engine, "end_run", status=status, **why):
+            execute_named(engine, "set_gate_reason", **why)
         forgetting.settle_forgotten(engine, run_id)
 
 

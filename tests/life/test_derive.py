@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
+from embsql.derived import with_training
 from embsql.derived.clusters import Categories, _labels, _ranks
 from embsql.errors import (
     InvalidArgument,
@@ -338,6 +339,17 @@ def test_a_run_is_live_without_the_clusters_that_failed(each) -> None:
     assert each.runs("t")["status"].to_pylist() == ["live"], "which it stays"
     each.train("t", PAIRS, dim=4, epochs=3, map=True, clusters=3)
     assert not [row for row in each.doctor().to_pylist() if "k must" in row["finding"]]
+
+
+def test_a_training_that_is_interrupted_at_its_map_says_so(each, monkeypatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(with_training, "project", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        each.train("t", PAIRS, dim=4, epochs=3, map=True)
+    (found,) = each.runs("t").to_pylist()
+    assert (found["status"], found["error"]) == ("ready", "interrupted")
 
 
 # --- maps ----------------------------------------------------------------------------------------
