@@ -14,6 +14,9 @@ WHERE t.table_catalog = current_database() AND t.table_schema = 'embsql'
 -- has_file_id: never: on a server questions know no file
 SELECT 1 AS found WHERE FALSE
 
+-- unread_networks: never: a function here is planned where it is called
+SELECT 1 AS found WHERE FALSE
+
 -- damages: what was installed and no longer finds what it stands on; installing again mends it
 SELECT 'schema embsql_runs is gone' AS reason
 WHERE to_regnamespace('embsql_runs') IS NULL

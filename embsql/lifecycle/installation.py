@@ -32,7 +32,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     def bring() -> bool:
         whole = not query_named(engine, "damages") and not query_named(engine, "lost")
         known = whole and _installed(engine) in (wanted, f"{wanted}+commands")
-        if engine.read_only or known:
+        if engine.read_only or (known and not query_named(engine, "unread_networks")):
             return False
         with engine.transaction():
             applied, file_id = _applied(engine), _file_id(engine)
@@ -41,11 +41,21 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
                 engine.name, without=applied, commands=commands, file_id=file_id
             )
             engine.run(script)
+            install_networks(engine)
             if has_ml(engine):
                 engine.run(render.ml(engine.name, file_id=_file_id(engine)))
         return True
 
     return retry(engine, bring)
+
+
+def install_networks(engine: Engine) -> None:
+    """Let questions read networks where runs have any: planning that costs every call.
+
+    Within the transaction that writes such a run, which may be the first.
+    """
+    if query_named(engine, "unread_networks"):
+        engine.run(render.networks())
 
 
 def _check_free(engine: Engine, applied: Collection[str]) -> None:

@@ -190,6 +190,7 @@ def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool
             target.write(
                 table, _columns(pa.concat_tables(pages(source, table, run_id)))
             )
+        installation.install_networks(target)
         # in the same transaction: a run that is there has its indexes
         target.index(run_id)
     return True

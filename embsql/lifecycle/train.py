@@ -21,7 +21,15 @@ from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
 from embsql.errors import Cancelled, CannotOpen, ConnectionLost, LostLease, shared
 from embsql.freed import give_back
-from embsql.lifecycle import forgetting, registry, removal, run_rows, search, test_set
+from embsql.lifecycle import (
+    forgetting,
+    installation,
+    registry,
+    removal,
+    run_rows,
+    search,
+    test_set,
+)
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (
     Measured,
@@ -416,6 +424,7 @@ def _write(
     with engine.transaction():
         for table, columns in run_rows.tables(run, data, embeddings):
             engine.write(table, columns)
+        installation.install_networks(engine)
         if measured:
             engine.write("metrics", metrics_rows(run, measured.split, measured.figures))
             execute_named(engine, "judge", run_id=run.run_id, **measured.verdict.row)

@@ -78,6 +78,11 @@ def surface(engine: str, *, commands: bool) -> str:
     return "\n\n".join(part.strip() for part in parts)
 
 
+def networks() -> str:
+    """What reads networks in DuckDB, in place of the primitive that finds none."""
+    return macros.prelude(read_sql("prelude/networks.duckdb.sql"))
+
+
 def _prelude(engine: str) -> str:
     files = sorted((folder() / "prelude").glob(f"{engine}*.sql"))
     return "\n\n".join(file.read_text(encoding="utf-8") for file in files)

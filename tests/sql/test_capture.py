@@ -75,7 +75,8 @@ AROUND_TABLES = (
 
 def names() -> list[str]:
     """Every name that stands in a body or in the prelude, but those that SQL keeps to itself."""
-    text = re.sub(macros.COMMENT, "", render.surface("duckdb", commands=False))
+    made = render.surface("duckdb", commands=False) + render.networks()
+    text = re.sub(macros.COMMENT, "", made)
     text = re.sub(macros.STRING, "", text)
     found = set(re.findall(r"[a-z_]\w*", text)) | set(
         re.findall(
@@ -94,6 +95,7 @@ NAMES = names()
 def world() -> Iterator[embsql.Database]:
     with embsql.connect(":memory:") as database:
         known_run(database)
+        database.engine.run(render.networks())  # as where a run has one
         yield database
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import embsql
 from embsql.errors import StatementFailed
+from embsql.lifecycle.installation import install_networks
 from tests.conftest import ENGINES
 
 torch = pytest.importorskip(
@@ -236,6 +237,31 @@ def test_without_times_all_are_of_the_latest(trained: Trained) -> None:
     )
     without = vectors(database, "embsql.fold_in('clock', s.items)", rows)
     assert_near(without, with_times)
+
+
+def test_networks_are_read_after_an_installation(trained: Trained) -> None:
+    database, _ = trained
+    database.engine.run("UPDATE embsql.surface SET surface = 'earlier'")
+    assert database.install()
+    ask = "SELECT source FROM embsql.next_items('gru', ARRAY['i01'], k => 1)"
+    assert database.engine.rows(ask) == [{"source": "sequence"}]
+
+
+def test_a_file_without_networks_plans_none() -> None:
+    """DuckDB plans a macro whole: what reads networks comes with the first, or not at all."""
+    plans = """
+        SELECT contains(f.macro_definition, 'network_layers') AS reads
+        FROM duckdb_functions() AS f WHERE f.function_name = 'network_state'
+    """
+    with embsql.connect(":memory:") as other:
+        other.train("plain", source(), dim=2, epochs=1, progress=False)
+        other.engine.run("BEGIN")
+        row = "INSERT INTO embsql.networks VALUES (1, 'gru', 1, 1, 1, NULL)"
+        other.engine.run(row)
+        install_networks(other.engine)
+        assert other.engine.rows(plans) == [{"reads": True}]
+        other.engine.run("ROLLBACK")
+        assert other.engine.rows(plans) == [{"reads": False}]
 
 
 def test_a_forgotten_person_has_no_history(trained: Trained) -> None:
