@@ -97,6 +97,9 @@ SELECT embsql_internal.copy_rows('interactions', $run_id, $parent_run, CAST($use
 -- copy_user_embeddings: its users, but for some
 SELECT embsql_internal.copy_rows('user_embeddings', $run_id, $parent_run, CAST($users AS text[]))
 
+-- copy_histories: what its network reads of them, but for some
+SELECT embsql_internal.copy_histories($run_id, $parent_run, CAST($users AS text[]))
+
 -- copy_item_embeddings: its items, with how many users each has now
 SELECT embsql_internal.copy_items($run_id, $parent_run)
 
@@ -193,6 +196,26 @@ WHERE person.run_id = $run_id AND person.user_id = ANY (CAST($users AS text[]))
 SELECT past.user_id, past.item_id, past.weight, past.last_time
 FROM embsql.interactions AS past
 WHERE past.run_id = $run_id AND past.user_id = ANY (CAST($users AS text[]))
+
+-- past_events: what a network reads of some users, in the order of each
+SELECT past.user_id, past.item_id, past.event_time
+FROM embsql.histories AS past
+WHERE past.run_id = $run_id AND past.user_id = ANY (CAST($users AS text[]))
+ORDER BY past.user_id ASC, past.position ASC
+
+-- states: what a network makes of some users' events, which are in order
+SELECT
+    history.person,
+    embsql_internal.network_state($run_id, history.items, history.moments) AS embedding
+FROM (
+    SELECT
+        event.person, array_agg(event.item_id ORDER BY event.place) AS items,
+        array_agg(embsql_internal.moment(event.event_time) ORDER BY event.place) AS moments
+    FROM unnest(CAST($users AS bigint[]), CAST($items AS text[]), CAST($times AS bigint[]))
+        WITH ORDINALITY AS event (person, item_id, event_time, place)
+    GROUP BY event.person
+) AS history
+ORDER BY history.person ASC
 
 -- drop_model: a model whose runs are gone
 SELECT embsql_internal.remove_model($model_name)

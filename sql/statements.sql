@@ -118,6 +118,12 @@ SELECT $run_id, person.user_id, person.embedding, person.norm, person.bias, pers
 FROM embsql.user_embeddings AS person
 WHERE person.run_id = $parent_run AND person.user_id NOT IN (SELECT unnest(CAST($users AS VARCHAR[])))
 
+-- copy_histories: what its network reads of them, but for some
+INSERT INTO embsql.histories (run_id, user_id, position, item_id, event_time)
+SELECT $run_id, past.user_id, past.position, past.item_id, past.event_time
+FROM embsql.histories AS past
+WHERE past.run_id = $parent_run AND past.user_id NOT IN (SELECT unnest(CAST($users AS VARCHAR[])))
+
 -- copy_item_embeddings: its items, with how many users each has now
 INSERT INTO embsql.item_embeddings (run_id, item_id, embedding, norm, bias, interactions)
 SELECT $run_id, item.item_id, item.embedding, item.norm, item.bias, coalesce(counted.users, 0)
@@ -375,6 +381,30 @@ WHERE person.run_id = $run_id AND person.user_id IN (SELECT unnest(CAST($users A
 SELECT past.user_id, past.item_id, past.weight, past.last_time
 FROM embsql.interactions AS past
 WHERE past.run_id = $run_id AND past.user_id IN (SELECT unnest(CAST($users AS VARCHAR[])))
+
+-- past_events: what a network reads of some users, in the order of each
+SELECT past.user_id, past.item_id, past.event_time
+FROM embsql.histories AS past
+WHERE past.run_id = $run_id AND past.user_id IN (SELECT unnest(CAST($users AS VARCHAR[])))
+ORDER BY past.user_id ASC, past.position ASC
+
+-- states: what a network makes of some users' events, which are in order
+SELECT history.person, state.embedding
+FROM (
+    SELECT
+        event.person, list(event.item_id ORDER BY event.place ASC) AS items,
+        list(embsql_internal.moment(event.event_time) ORDER BY event.place ASC) AS moments
+    FROM (
+        SELECT
+            unnest(CAST($users AS BIGINT[])) AS person,
+            unnest(CAST($items AS VARCHAR[])) AS item_id,
+            unnest(CAST($times AS BIGINT[])) AS event_time,
+            generate_subscripts(CAST($users AS BIGINT[]), 1) AS place
+    ) AS event
+    GROUP BY event.person
+) AS history
+CROSS JOIN LATERAL embsql_internal.network_state($run_id, history.items, history.moments) AS state
+ORDER BY history.person ASC
 
 -- item_vectors: a run's items
 SELECT item.item_id AS entity_id, item.embedding, item.interactions

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from embsql.data import FoldIn, Interactions
 from embsql.engines import Engine
 from embsql.lifecycle.loaded import Side, side
+from embsql.lifecycle.sequences import in_order, states
 from embsql.numeric.aggregate import by_pair
 from embsql.numeric.fold_in import Catalog, Folded
 from embsql.run import Run
@@ -36,6 +37,12 @@ class Foldable:
     run_id: int
     items: Side
     how: FoldIn
+    max_length: int | None  # of the histories that its network reads; None without one
+
+    @property
+    def reads_order(self) -> bool:
+        """Whether a network makes its vectors, of events in their order."""
+        return self.max_length is not None
 
     @property
     def rated(self) -> bool:
@@ -69,9 +76,20 @@ class Foldable:
         )
         return Interactions(*columns, users, items)
 
-    def fold_in(self, histories: Interactions) -> Folded:
+    def histories(
+        self, engine: Engine, fresh: Interactions, rows: pa.Table
+    ) -> Interactions:
+        """The pairs of these rows that it folds in, for a network with their events in order."""
+        pairs = self.coded(rows, fresh.users, self.items.ids)
+        return (
+            in_order(engine, self.run_id, pairs, fresh) if self.reads_order else pairs
+        )
+
+    def fold_in(self, engine: Engine, histories: Interactions) -> Folded:
         """The users of histories: vectors (n, d), biases (n,), and who has any."""
         vectors = self.items.vectors.astype(np.float64)  # (m, d)
+        if self.reads_order:
+            return states(engine, self.run_id, vectors.shape[1], histories)
         bias = self.items.bias.astype(np.float64)  # (m,)
         return Catalog(vectors, bias, self.how).fold_in(histories.by_user())
 
@@ -87,7 +105,9 @@ def rows_of(pairs: Interactions) -> pa.Table:
 def foldable(engine: Engine, run_id: int) -> Foldable:
     """A finished run as one folds into it."""
     items = side(engine, run_id, "item")
-    return Foldable(run_id, items, _how(engine, run_id, items))
+    how = _how(engine, run_id, items)
+    network = engine.rows(statements("publish.sql")["networks"], run_id=run_id)
+    return Foldable(run_id, items, how, network[0]["max_length"] if network else None)
 
 
 def _how(engine: Engine, run_id: int, items: Side) -> FoldIn:

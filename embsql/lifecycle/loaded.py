@@ -42,6 +42,25 @@ def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
         after = {key: rows[key][-1].as_py() for key in after}
 
 
+def of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
+    """Rows in parts whose vectors have one length, as they are written.
+
+    Those of towers have several.
+    """
+    kinds = (pa.types.is_list, pa.types.is_large_list)
+    vectors = [
+        field.name
+        for field in rows.schema
+        if any(is_kind(field.type) for is_kind in kinds)
+    ]
+    if not vectors:
+        yield rows
+        return
+    lengths = pc.list_value_length(rows[vectors[0]])  # (n,)
+    for length in lengths.unique():
+        yield rows.filter(pc.equal(lengths, length))
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """The users or the items of a run in order of id: by position is by id."""

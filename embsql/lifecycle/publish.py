@@ -32,7 +32,7 @@ from embsql.errors import (
 from embsql.fsync import replacement, settle
 from embsql.lifecycle import forgetting, installation, leases, registry, removal
 from embsql.lifecycle.leases import retry
-from embsql.lifecycle.loaded import LARGE_TABLES, pages
+from embsql.lifecycle.loaded import LARGE_TABLES, of_one_length, pages
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.sqlfiles.files import statements
 from embsql.stopping import unstopped
@@ -150,25 +150,6 @@ def _but(ids: pa.StringArray, others: pa.StringArray) -> pa.StringArray:
     return ids.filter(pc.invert(pc.is_in(ids, value_set=others)))
 
 
-def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
-    """Rows in parts whose vectors have one length, as they are written.
-
-    Those of towers have several.
-    """
-    kinds = (pa.types.is_list, pa.types.is_large_list)
-    vectors = [
-        field.name
-        for field in rows.schema
-        if any(is_kind(field.type) for is_kind in kinds)
-    ]
-    if not vectors:
-        yield rows
-        return
-    lengths = pc.list_value_length(rows[vectors[0]])  # (n,)
-    for length in lengths.unique():
-        yield rows.filter(pc.equal(lengths, length))
-
-
 def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
     """Copy a run, all of it or nothing, unless it is there; whether it was copied.
 
@@ -181,7 +162,7 @@ def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool
         return False
     with target.transaction():
         for table in SMALL_TABLES:
-            for rows in _of_one_length(
+            for rows in of_one_length(
                 source.ask(statements("publish.sql")[table], run_id=run_id)
             ):
                 here = HERE.intersection(rows.column_names)

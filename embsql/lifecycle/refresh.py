@@ -19,14 +19,14 @@ import pyarrow.compute as pc
 from embsql import algorithms
 from embsql.data import Interactions
 from embsql.engines import Engine
-from embsql.lifecycle import forgetting, registry, removal
+from embsql.lifecycle import forgetting, installation, registry, removal
 from embsql.lifecycle.folding import PAIRS, Foldable, foldable, rows_of
 from embsql.lifecycle.leases import Lease, retry
-from embsql.lifecycle.loaded import pages
+from embsql.lifecycle.loaded import of_one_length, pages
 from embsql.lifecycle.named_statements import execute_named, query_named
 from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import SIDE_INPUTS, Plan, plan_of
-from embsql.lifecycle.run_rows import Table, pair_rows, side_rows
+from embsql.lifecycle.run_rows import Table, history_rows, pair_rows, side_rows
 from embsql.lifecycle.snapshot import add_side_inputs, write_findings
 from embsql.lifecycle.train import begun, complete
 from embsql.lifecycle.watching import Record, fresh_pairs, watch, watched_source
@@ -36,13 +36,17 @@ from embsql.run import Columns, Run
 from embsql.sources.findings import Finding
 from embsql.sqlfiles.files import statements
 
-# what stays row by row: how to fold in, towers, a graph, and what was derived of vectors that stay
+# what stays row by row: how to fold in, towers, networks, a graph, and what was derived of vectors
+# that stay
 COPIED = (
     "fold_in_settings",
     "item_gramian",
     "item_weights",
     "tower_features",
     "tower_layers",
+    "networks",
+    "network_layers",
+    "item_first_times",
     "graph_edges",
     "clusters",
     "cluster_members",
@@ -69,6 +73,7 @@ class Change:
     fresh: Interactions
     histories: Interactions  # all pairs of the users concerned, with unknown items too
     folded: Folded  # these users
+    sequences: Table | None  # what a network reads of them now, of the run that is made
 
     @property
     def users(self) -> pa.StringArray:
@@ -112,7 +117,7 @@ def _made(
     record = registry.finished_run(engine, model_name)
     parent = int(record["run_id"])
     fold = foldable(engine, parent)
-    change = _change(engine, record, fold)
+    change = _change(engine, record, run, fold)
     if change is None:
         removal.delete_run(engine, int(run.run_id or 0))
         run.run_id, run.status, run.skipped = parent, "live", True
@@ -134,15 +139,19 @@ def _made(
     return Refreshed(int(run.run_id or 0), len(users), len(users) - known, new_items)
 
 
-def _change(engine: Engine, record: Record, fold: Foldable) -> Change | None:
-    """What is new to a run; None where nothing is."""
+def _change(engine: Engine, record: Record, run: Run, fold: Foldable) -> Change | None:
+    """What is new to a run, for the one that is made of it; None where nothing is."""
     fresh = fresh_pairs(engine, record, fold)
     if fresh is None:
         return None
     rows = fold.rows(engine, fresh)
-    folded = fold.fold_in(fold.coded(rows, fresh.users, fold.items.ids))
+    histories = fold.histories(engine, fresh, rows)
+    folded = fold.fold_in(engine, histories)
     every = fold.coded(rows, fresh.users, _vocabulary(rows["item_id"]))
-    return Change(fresh, every, folded)
+    if fold.max_length is None:
+        return Change(fresh, every, folded, None)
+    sequences = history_rows(run, histories, fold.max_length)
+    return Change(fresh, every, folded, sequences)
 
 
 def _vocabulary(ids: pa.ChunkedArray) -> pa.StringArray:
@@ -183,6 +192,9 @@ def _write(engine: Engine, record: Record, run: Run, change: Change) -> None:
         users = change.users.to_pylist()
         execute_named(engine, "copy_user_embeddings", users=users, **own)
         engine.write(*_user_rows(run, change))
+        execute_named(engine, "copy_histories", users=concerned.to_pylist(), **own)
+        if change.sequences:
+            engine.write(*change.sequences)
         execute_named(engine, "copy_item_embeddings", **own)
         _finish(engine, record, run, change)
         gone = query_named(engine, "forgotten_meanwhile", run_id=run.run_id)
@@ -209,9 +221,11 @@ def _copy_small(engine: Engine, record: Record, run: Run) -> None:
     """Take over small tables, row by row."""
     for table in COPIED:
         rows = engine.ask(statements("publish.sql")[table], run_id=record["run_id"])
-        columns = dict(zip(rows.column_names, rows.columns, strict=True))
-        columns["run_id"] = np.full(rows.num_rows, run.run_id, np.int64)
-        engine.write(table, columns)
+        for part in of_one_length(rows):
+            columns = dict(zip(part.column_names, part.columns, strict=True))
+            columns["run_id"] = np.full(part.num_rows, run.run_id, np.int64)
+            engine.write(table, columns)
+    installation.install_networks(engine)
 
 
 def _finish(engine: Engine, record: Record, run: Run, change: Change) -> None:

@@ -185,7 +185,7 @@ def _network(run: Run, data: Interactions, network: Network) -> Iterator[Table]:
                 "bias": layer.bias,
             },
         )
-    yield "histories", _histories(run, data, network.max_length)
+    yield history_rows(run, data, network.max_length)
 
 
 def _first_times(run: Run, data: Interactions, time: Int64) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _first_times(run: Run, data: Interactions, time: Int64) -> dict[str, Any]:
     }
 
 
-def _histories(run: Run, data: Interactions, max_length: int) -> dict[str, Any]:
+def history_rows(run: Run, data: Interactions, max_length: int) -> Table:
     """The latest events of every user in their order, repeats too."""
     events = data.events_by_time()
     user = data.user[events.pair]  # (m,)
@@ -208,7 +208,7 @@ def _histories(run: Run, data: Interactions, max_length: int) -> dict[str, Any]:
     begin = np.maximum(offsets[:-1], offsets[1:] - max_length)  # (n_users,)
     position = event - begin[user] + 1  # (m,) from 1
     item = data.item[events.pair]  # (m,)
-    return {
+    return "histories", {
         "run_id": pa.scalar(run.run_id, pa.int64()),
         "user_id": pa.DictionaryArray.from_arrays(user[kept], data.users),
         "position": position[kept].astype(np.int32),

@@ -127,7 +127,7 @@ def _fresh_users(
     if fresh is None:
         return {"run_id": np.empty(0, np.int64)}
     rows = fold.rows(engine, fresh)
-    folded = fold.fold_in(fold.coded(rows, fresh.users, fold.items.ids))
+    folded = fold.fold_in(engine, fold.histories(engine, fresh, rows))
     starts = indptr_of(fresh.user, fresh.n_users)  # (n_users + 1,)
     nobody = ~folded.known  # (n_users,)
     norm = np.sqrt(np.einsum("nd,nd->n", folded.vectors, folded.vectors))  # (n_users,)
@@ -160,5 +160,13 @@ def _read(
     """The pairs of a source that are newer than a run; None where nothing is."""
     run = Run(run_id=record["run_id"], model_name=record["model_name"])
     newest = record["newest_event"] if engine.embedded else None  # a server's are
-    found = prepare(engine, source, columns, run, explicit=fold.rated, since=newest)
+    found = prepare(
+        engine,
+        source,
+        columns,
+        run,
+        explicit=fold.rated,
+        ordered=fold.reads_order,
+        since=newest,
+    )
     return None if isinstance(found.problem, NoRows) else found.interactions()

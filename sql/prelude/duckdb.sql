@@ -531,15 +531,20 @@ CREATE OR REPLACE MACRO embsql_internal.solve(gram, unobserved_weight, ridge, ve
 END;
 
 -- Who a user is to a run now, in one row: what the newest events make of them, else what was trained. All is NULL of whom
--- nothing is known; source is fold_in or model.
+-- nothing is known; source is sequence, fold_in or model.
 CREATE OR REPLACE MACRO embsql_internal.user_state(of_run, person) AS TABLE
 SELECT
     coalesce(fresh.embedding, trained.embedding) AS embedding,
     CAST(CASE WHEN fresh.embedding IS NULL THEN trained.norm ELSE fresh.norm END AS FLOAT) AS norm,
     CAST(CASE WHEN fresh.embedding IS NULL THEN trained.bias ELSE fresh.bias END AS FLOAT) AS bias,
     fresh.items AS fresh_items,
-    CASE WHEN fresh.embedding IS NULL THEN 'model' ELSE 'fold_in' END AS source
+    CASE
+        WHEN fresh.embedding IS NULL THEN 'model'
+        WHEN network.run_id IS NULL THEN 'fold_in'
+        ELSE 'sequence'
+    END AS source
 FROM (SELECT of_run AS run_id, person AS user_id) AS asked
+LEFT JOIN embsql.networks AS network ON network.run_id = asked.run_id
 LEFT JOIN embsql.user_embeddings AS trained ON trained.run_id = asked.run_id AND trained.user_id = asked.user_id
 LEFT JOIN embsql.fresh_users AS fresh ON fresh.run_id = asked.run_id AND fresh.user_id = asked.user_id;
 

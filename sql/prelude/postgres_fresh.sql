@@ -246,23 +246,52 @@ BEGIN
 END
 $embsql$;
 
--- The vector and the bias of a history; NULL where no item of it is known.
-CREATE OR REPLACE FUNCTION embsql_internal.folded(
-    run bigint, items text[], weights double precision[], OUT embedding vector, OUT bias double precision
+-- What a run's network reads of a user: what it has kept in its order, then the events that it has
+-- not seen by time.
+CREATE OR REPLACE FUNCTION embsql_internal.sequence_of(
+    run bigint, person text, OUT items text[], OUT moments timestamp[]
 )
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT
-    embsql_internal.solve(
-        history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves,
-        embsql_internal.weighted_sum(history.vectors, history.pulls)
-    ),
-    history.bias
-FROM embsql_internal.fold_in_system(run, items, weights) AS history
+    array_agg(event.item_id ORDER BY event.place),
+    array_agg(embsql_internal.moment(event.event_time) ORDER BY event.place)
+FROM (
+    SELECT
+        one.item_id, one.event_time,
+        row_number() OVER (ORDER BY one.position, one.event_time, one.item_id) AS place
+    FROM (
+        SELECT past.item_id, past.event_time, past.position
+        FROM embsql.histories AS past
+        WHERE past.run_id = run AND past.user_id = person
+        UNION ALL
+        SELECT fresh.item_id, fresh.event_time, NULL -- which is behind all numbers
+        FROM embsql_internal.fresh_events(run, person) AS fresh
+    ) AS one
+) AS event
+$embsql$;
+
+-- All that a user did, as the run takes a history: in order for a network, else pairs with these
+-- new ones behind them.
+CREATE OR REPLACE FUNCTION embsql_internal.whole_history(
+    run bigint, person text, new_items text[], new_weights double precision[],
+    OUT items text[], OUT weights double precision[], OUT moments timestamp[]
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF EXISTS (SELECT FROM embsql.networks AS network WHERE network.run_id = run) THEN
+        SELECT event.items, event.moments INTO items, moments
+        FROM embsql_internal.sequence_of(run, person) AS event;
+        RETURN;
+    END IF;
+    SELECT past.items || new_items, past.weights || new_weights INTO items, weights
+    FROM embsql_internal.trained_history(run, person) AS past;
+END
 $embsql$;
 
 -- Who a user is to a run now, in one row: what the newest events make of them, else what was trained. All is NULL of whom
--- nothing is known; source is fold_in or model.
+-- nothing is known; source is sequence, fold_in or model.
 CREATE OR REPLACE FUNCTION embsql_internal.user_state(
     run bigint, person text,
     OUT embedding vector, OUT norm real, OUT bias real, OUT fresh_items text[], OUT source text
@@ -271,7 +300,7 @@ LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     fresh record;
-    folded record;
+    now record;
 BEGIN
     SELECT trained.embedding, trained.norm, trained.bias INTO embedding, norm, bias
     FROM embsql_internal.user_vector(run, person) AS trained;
@@ -286,14 +315,16 @@ BEGIN
         RETURN;
     END IF;
     fresh_items := fresh.items;
-    SELECT made.embedding, made.bias INTO folded
-    FROM embsql_internal.trained_history(run, person) AS past
-    CROSS JOIN LATERAL embsql_internal.folded(run, past.items || fresh.items, past.weights || fresh.weights) AS made;
-    IF folded.embedding IS NOT NULL THEN
-        embedding := folded.embedding;
-        norm := vector_norm(folded.embedding);
-        bias := folded.bias;
-        source := 'fold_in';
+    SELECT made.embedding, made.bias, made.source INTO now
+    FROM embsql_internal.whole_history(run, person, fresh.items, fresh.weights) AS history
+    CROSS JOIN LATERAL embsql_internal.history_vector(
+        run, history.items, history.weights, history.moments
+    ) AS made;
+    IF now.embedding IS NOT NULL THEN
+        embedding := now.embedding;
+        norm := vector_norm(now.embedding);
+        bias := now.bias;
+        source := now.source;
     END IF;
 END
 $embsql$;
@@ -313,7 +344,7 @@ WITH active AS (
 SELECT
     active.user_id, active.items, CAST(cardinality(active.items) AS bigint), active.newest_event,
     CASE WHEN active.place <= 100 THEN (
-        SELECT CASE now.source WHEN 'fold_in' THEN now.embedding END
+        SELECT CASE WHEN now.source <> 'model' THEN now.embedding END
         FROM embsql_internal.user_state(run, active.user_id) AS now
     ) END
 FROM active
@@ -332,7 +363,7 @@ BEGIN
         WHERE asked.oid = 'embsql.live_run(text)'::regprocedure AND entry.grantee <> 0 AND f.proname IN (
             'watched_table', 'refuse_reading', 'watched_column', 'check_id_type', 'id_condition', 'time_expression',
             'weight_expression', 'newer_condition', 'fresh_query', 'fresh_events', 'is_rated', 'fresh_history',
-            'trained_history', 'folded', 'user_state', 'fresh_users', 'moment'
+            'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment'
         )
         UNION ALL
         SELECT

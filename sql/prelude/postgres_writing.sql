@@ -890,6 +890,26 @@ BEGIN
 END
 $embsql$;
 
+-- The histories of the other, but for some users.
+CREATE OR REPLACE FUNCTION embsql_internal.copy_histories(
+    run bigint, parent bigint, users text[]
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql_internal.allow(
+        embsql_internal.may_write(run), 'write a run that he does not train'
+    );
+    PERFORM embsql_internal.check_run(parent);
+    INSERT INTO embsql.histories (run_id, user_id, position, item_id, event_time)
+    SELECT run, past.user_id, past.position, past.item_id, past.event_time
+    FROM embsql.histories AS past
+    WHERE past.run_id = parent AND NOT EXISTS (
+        SELECT FROM unnest(users) AS gone (id) WHERE gone.id = past.user_id
+    );
+END
+$embsql$;
+
 -- All items of the other, with how many users each has in the run, whose interactions are there.
 CREATE OR REPLACE FUNCTION embsql_internal.copy_items(run bigint, parent bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT

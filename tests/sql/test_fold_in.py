@@ -441,7 +441,8 @@ def test_numpy_folds_in_as_sql_does(trained: embsql.Database, model: str) -> Non
             "last_time": pa.array([1] * 5, pa.int64()),
         }
     )
-    folded = fold.fold_in(fold.coded(rows, pa.array(["0", "1", "2"]), fold.items.ids))
+    pairs = fold.coded(rows, pa.array(["0", "1", "2"]), fold.items.ids)
+    folded = fold.fold_in(trained.engine, pairs)
     assert folded.known.tolist() == [True, True, False]
     for n, weights in enumerate(([2.0], [5.0, 1.0, 3.0, 4.0])):
         right = trained.engine.rows(

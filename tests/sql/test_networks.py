@@ -303,3 +303,105 @@ def test_a_run_without_layers_answers_by_the_mean(trained: Trained) -> None:
         "SELECT * FROM embsql.next_items('early', ARRAY['i01', 'i02'], k => 1)"
     ).to_pylist()
     assert row["source"] == "fold_in"
+
+
+# what two people did after the training: one whom it met, one whom it did not
+SINCE = {
+    "u003": ["i04", "i05", "ghost", "i04", "i09"],
+    "newcomer": ["i07", "i08", "i07"],
+}
+CLICKS = ", ".join(
+    f"('{user}', '{item}', TIMESTAMP '2026-03-01' + INTERVAL '{n * n} hours')"
+    for user, items in SINCE.items()
+    for n, item in reversed(list(enumerate(items)))
+)
+
+
+@pytest.fixture(scope="module")
+def clicks(trained: Trained) -> embsql.Database:
+    """The database with a table of what happened since."""
+    database, _ = trained
+    database.engine.run(
+        "CREATE TABLE clicks (user_id text, item_id text, event_time timestamp)"
+    )
+    database.engine.run(f"INSERT INTO clicks VALUES {CLICKS}")
+    return database
+
+
+def session_of(database: embsql.Database, run_id: int, user: str) -> dict[str, Any]:
+    """The items and times of a kept history and of what came since, in order."""
+    past = database.engine.rows(
+        "SELECT h.item_id, embsql_internal.moment(h.event_time) AS event_time "
+        "FROM embsql.histories AS h WHERE h.run_id = $r AND h.user_id = $u ORDER BY h.position",
+        r=run_id,
+        u=user,
+    )
+    since = database.engine.rows(
+        "SELECT item_id, event_time FROM clicks WHERE user_id = $u ORDER BY event_time",
+        u=user,
+    )
+    events = past + since
+    return {
+        "items": [event["item_id"] for event in events],
+        "times": [event["event_time"] for event in events],
+    }
+
+
+@pytest.mark.parametrize("name", ["ring", "sasrec", "clock"])
+def test_what_happened_since_is_read_in_order(
+    clicks: embsql.Database, name: str
+) -> None:
+    """As if all were given in the call, with repeats; what was met since is left out, too."""
+    run_id = clicks.watch(name, "clicks").run_id
+    for user, since in SINCE.items():
+        found = clicks.engine.rows(
+            f"SELECT * FROM embsql.recommend('{name}', $u, k => 5, exclude_seen => FALSE)",
+            u=user,
+        )
+        right = clicks.engine.rows(
+            f"SELECT * FROM embsql.recommend_from('{name}', $items, times => $times, "
+            "k => 5, exclude_seen => FALSE)",
+            **session_of(clicks, run_id, user),
+        )
+        assert {row["source"] for row in found} == {"sequence"}
+        assert [row["item_id"] for row in found] == [row["item_id"] for row in right]
+        np.testing.assert_allclose(
+            [row["score"] for row in found], [row["score"] for row in right], rtol=1e-4
+        )
+        unseen = clicks.engine.rows(
+            f"SELECT item_id FROM embsql.recommend('{name}', $u, k => 12)", u=user
+        )
+        assert not {row["item_id"] for row in unseen} & set(since)
+
+
+@pytest.mark.parametrize("name", ["ring", "clock"])
+def test_a_refresh_keeps_the_network(clicks: embsql.Database, name: str) -> None:
+    """Its states, everybody's history, and of those with new events the state as vector."""
+    run_id = clicks.watch(name, "clicks").run_id
+    sessions = {user: session_of(clicks, run_id, user) for user in SINCE}
+    made = clicks.refresh(name)
+    assert (made.users, made.new_users, made.new_items) == (2, 1, 1)
+    for user, session in sessions.items():
+        ask = f"SELECT embsql.fold_in('{name}@{{}}', $items, times => $times) AS state"
+        before, after = (
+            embsql_vector(clicks.engine.rows(ask.format(run), **session)[0]["state"])
+            for run in (run_id, made.run_id)
+        )
+        assert before == after
+        stored = clicks.engine.rows(
+            f"SELECT embedding FROM embsql.user_embedding('{name}', $u)", u=[user]
+        )
+        assert_near(
+            np.array([embsql_vector(stored[0]["embedding"])]), np.array([before])
+        )
+        kept = session_of(clicks, made.run_id, user)["items"][: -len(SINCE[user])]
+        known = [item for item in session["items"] if item in ITEMS]
+        n_kept = MAX_LENGTH - (name == "clock")  # its mask is one
+        assert kept == known[-n_kept:]
+    others = (
+        "SELECT h.user_id, h.position, h.item_id, h.event_time FROM embsql.histories AS h "
+        "WHERE h.run_id = $r AND h.user_id NOT IN ('u003', 'newcomer') ORDER BY 1, 2"
+    )
+    assert clicks.engine.rows(others, r=run_id) == clicks.engine.rows(
+        others, r=made.run_id
+    )

@@ -2,7 +2,8 @@
 --   -> (item_id text, rank int, score double, source text)
 -- What to show a user: the k best items, out of candidates when a list is given, without items already seen.
 -- source says how: model; fold_in for a user with events newer than the run, where the model's source is watched (see
--- embsql.watch); popular for a user of whom nothing is known (score is then the number of users).
+-- embsql.watch), or sequence where the run's network read them; popular for a user of whom nothing
+-- is known (score is then the number of users).
 -- example: SELECT * FROM embsql.recommend('shop', 'c0042', k => 3);
 WITH subject AS (
   SELECT
