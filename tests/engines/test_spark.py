@@ -22,6 +22,7 @@ from embsql.lifecycle import leases, spark_lock
 from embsql.sqlfiles import questions, spark, translation
 from tests.engines.conftest import ONE_OF_EACH_KIND
 from tests.sql.test_cases import cases, same
+from tests.worlds import ITEMS
 
 slow = pytest.mark.slow
 DUCKDB_TYPES = {
@@ -161,6 +162,13 @@ def test_what_needs_a_registry(published: embsql.Database) -> None:
         with pytest.raises(errors.NotInSpark, match="source_db='spark'"):
             command()
     assert published.sql("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+
+
+def test_exported_vectors_are_read_as_they_are(session, world, tmp_path) -> None:
+    path = str(tmp_path / "map.parquet")
+    world.export_map("compass", path, embeddings=True)
+    found = session.read.parquet(path).toArrow()
+    assert found["embedding"].to_pylist() == [ITEMS["north"][0], ITEMS["west"][0]]
 
 
 def test_a_source_in_spark_is_read_as_anywhere(session: Any) -> None:
