@@ -369,8 +369,8 @@ WHERE kept.model_name = $model_name
 SELECT fresh.run_id, fresh.events, fresh.users, fresh.new_users, fresh.new_items
 FROM embsql.freshness($model) AS fresh
 
--- staleness: the figure by which a model is trained anew
-SELECT fresh.staleness FROM embsql.freshness($model) AS fresh
+-- staleness: the figure by which a model is trained anew, as a source
+SELECT fresh.staleness FROM embsql.freshness('$model_name') AS fresh
 
 -- known_users: those of some users that a run has a vector of
 SELECT person.user_id

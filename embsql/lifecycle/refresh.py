@@ -29,7 +29,13 @@ from embsql.lifecycle.plan import SIDE_INPUTS, Plan, plan_of
 from embsql.lifecycle.run_rows import Table, history_rows, pair_rows, side_rows
 from embsql.lifecycle.snapshot import add_side_inputs, write_findings
 from embsql.lifecycle.train import begun, complete
-from embsql.lifecycle.watching import Record, fresh_pairs, watch, watched_source
+from embsql.lifecycle.watching import (
+    Record,
+    fresh_pairs,
+    watch,
+    watched_select,
+    watched_source,
+)
 from embsql.numeric.fold_in import Folded
 from embsql.phases import WRITING
 from embsql.run import Columns, Run
@@ -105,9 +111,10 @@ def refresh(
 
 def _staleness(engine: Engine, model_name: str) -> float:
     """The figure of embsql.freshness, as of now."""
-    watch(engine, model_name, None, Columns())
-    found = query_named(engine, "staleness", model=model_name)
-    return float(found[0]["staleness"])
+    if engine.embedded:  # where it is what the last watch has read
+        watch(engine, model_name, None, Columns())
+    found = engine.gather(watched_select(engine, "staleness", model_name))
+    return float(found["staleness"][0].as_py())
 
 
 def _made(

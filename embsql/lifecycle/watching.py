@@ -45,12 +45,16 @@ def watch(
 ) -> Watched:
     """Let new events count in the answers about a model; without a source those of its own.
 
-    Raises NotWatched, RunWithoutTimes, SourceWithoutTimes, and what reading a source raises.
+    Raises NotWatched, RunWithoutTimes, SourceWithoutTimes, InvalidArgument for what cannot be read
+    again, and what reading a source raises.
     """
     record = registry.finished_run(engine, registry.check_name(model_name))
     registry.check_own(engine, model_name)
     if record["newest_event"] is None:
         raise RunWithoutTimes(name=model_name, run_id=record["run_id"])
+    if source is None and columns != Columns():
+        allowed = "given where its columns are named"
+        raise InvalidArgument(name="source", allowed=allowed, value="None")
     if source is None:
         source, columns = watched_source(engine, model_name)
     if isinstance(source, Given) and source.table is not None:
@@ -89,11 +93,16 @@ def fresh_pairs(engine: Engine, record: Record, fold: Foldable) -> Interactions 
     if engine.embedded:
         given = watched_source(engine, record["model_name"])
         return _read(engine, record, fold, *given)
-    # as embsql_internal.sources_of writes it: a job reads the sources that it was asked with
-    select = statements(engine=engine.name)["fresh_source"].replace(
-        "$model_name", record["model_name"]
-    )
+    select = watched_select(engine, "fresh_source", record["model_name"])
     return _read(engine, record, fold, select, Columns())
+
+
+def watched_select(engine: Engine, name: str, model_name: str) -> str:
+    """A statement about a model as embsql_internal.sources_of writes it.
+
+    A job reads the sources that it was asked with, and with the rights of who asked.
+    """
+    return statements(engine=engine.name)[name].replace("$model_name", model_name)
 
 
 # --- a file: what is new is read and kept --------------------------------------------------------

@@ -252,6 +252,10 @@ BEGIN
     IF strange IS NOT NULL THEN
         RAISE EXCEPTION 'embsql: watch has no option "%". It has user_col, item_col, weight_col and time_col.', strange;
     END IF;
+    IF source IS NULL AND columns <> '{}' THEN
+        RAISE EXCEPTION 'embsql: columns of model "%" are named without a source. Name it too: SELECT embsql.watch(%, ''events'', %);',
+            model, quote_literal(model), quote_literal(CAST(columns AS text));
+    END IF;
     IF source IS NULL THEN
         SELECT kept.source_sql, to_jsonb(kept) INTO source, columns FROM embsql.watches AS kept WHERE kept.model_name = model;
     ELSE

@@ -85,7 +85,9 @@ SELECT format(
     CASE
         WHEN type IN ('text'::regtype, 'varchar'::regtype) THEN 'given.%I = $1'
         WHEN type IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)
-        THEN 'given.%I = CASE WHEN $1 ~ ''^(0|-?[1-9][0-9]{0,17})$'' THEN CAST($1 AS bigint) END'
+        THEN 'given.%I = CASE WHEN $1 ~ ''^(0|-?[1-9][0-9]{0,18})$'' THEN CASE
+            WHEN CAST($1 AS numeric) BETWEEN -9223372036854775808 AND 9223372036854775807 THEN CAST($1 AS bigint)
+        END END'
         WHEN type = 'uuid'::regtype
         THEN 'given.%I = CASE WHEN $1 ~ ''^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'' THEN CAST($1 AS uuid) END'
         ELSE 'embsql.id_text(given.%I) = $1'
@@ -167,6 +169,10 @@ BEGIN
     relation := embsql_internal.watched_table(kept.model_name, kept.source_sql);
     person := embsql_internal.watched_column(kept.model_name, relation, kept.user_col, 'user_id', TRUE);
     item := embsql_internal.watched_column(kept.model_name, relation, kept.item_col, 'item_id', TRUE);
+    IF person.name = item.name THEN
+        RAISE EXCEPTION 'embsql: column "%" of table % cannot be both the users and the items of new events of model "%". Name another as item_col.',
+            item.name, relation, kept.model_name;
+    END IF;
     PERFORM embsql_internal.check_id_type(kept.model_name, id.name, id.type)
     FROM (VALUES (person.name, person.type), (item.name, item.type)) AS id (name, type);
     amount := embsql_internal.watched_column(kept.model_name, relation, kept.weight_col, 'weight', FALSE);
@@ -178,12 +184,14 @@ BEGIN
             FROM %s AS given
             WHERE %s AND %s
         ) AS known
-        WHERE known.user_id IS NOT NULL AND known.item_id IS NOT NULL AND known.weight IS NOT NULL',
+        WHERE known.user_id IS NOT NULL AND known.item_id IS NOT NULL AND known.weight IS NOT NULL%s',
         person.name, '', item.name, '',
         embsql_internal.weight_expression(kept.model_name, amount.name, amount.type),
         embsql_internal.time_expression(kept.model_name, moment.name, moment.type), relation,
         embsql_internal.newer_condition(moment.name, moment.type, kept.newest_event),
-        CASE WHEN of_one THEN embsql_internal.id_condition(person.name, person.type) ELSE 'TRUE' END
+        CASE WHEN of_one THEN embsql_internal.id_condition(person.name, person.type) ELSE 'TRUE' END,
+        -- as in training: a weight of zero is no event, and may be a rating
+        CASE WHEN embsql_internal.is_rated(run) THEN '' ELSE ' AND abs(known.weight) >= 1e-37' END
     );
 END
 $embsql$;

@@ -139,7 +139,11 @@ FROM (
     UNION ALL
     SELECT arguments[5] WHERE command = 'cluster'
     UNION ALL
-    SELECT format('SELECT event.* FROM embsql_internal.fresh_events(embsql.live_run(%L)) AS event', arguments[1])
+    SELECT format(what_is_new.source, arguments[1])
+    FROM (VALUES
+        ('SELECT event.* FROM embsql_internal.fresh_events(embsql.live_run(%L)) AS event'),
+        ('SELECT fresh.staleness FROM embsql.freshness(%L) AS fresh')
+    ) AS what_is_new (source)
     WHERE command = 'refresh'
     UNION ALL
     SELECT embsql_internal.selects_in(given.options) FROM given
@@ -149,6 +153,7 @@ FROM (
     WHERE CASE command
         WHEN 'evaluate' THEN embsql_internal.as_object(given.options) ->> 'test' IS NULL
         WHEN 'train' THEN coalesce(embsql_internal.as_object(given.options) ->> 'evaluate', 'false') <> 'false'
+        WHEN 'refresh' THEN TRUE
     END
 ) AS asked
 WHERE asked.source ~ '\S'

@@ -227,14 +227,25 @@ def test_what_cannot_be_watched_says_why(shop: embsql.Database) -> None:
         shop.watch(
             "shop", pa.table({"user_id": ["a"], "item_id": ["b"], "event_time": [1]})
         )
+    with pytest.raises(
+        (InvalidArgument, Refused), match=r"both the users|another column"
+    ):
+        shop.watch("shop", "events", user_col="item_id")
+    with pytest.raises(InvalidArgument, match="where its columns are named"):
+        shop.watch("shop", time_col="event_time")
     caught_up(shop)  # what was watched is still
     assert {row["source"] for row in recommended(shop, "u04")} == {"fold_in"}
 
 
 def test_columns_of_other_names_and_types(shop: embsql.Database) -> None:
-    """Ids are texts as in training, whole numbers too; a weight of 2 counts as two events."""
+    """Ids are texts as in training, the longest whole numbers too.
+
+    A weight of 2 counts as two events, and one of 0 as none.
+    """
+    far = 9223372036854770000
     shop.engine.run(
-        'CREATE TABLE "Odd ""Orders" AS SELECT CAST(substr(user_id, 2) AS integer) AS who, '
+        'CREATE TABLE "Odd ""Orders" AS SELECT CAST(substr(user_id, 2) AS integer) + '
+        f"{far} AS who, "
         'CAST(substr(item_id, 2) AS bigint) AS "What Was", 1.5 AS n, '
         "CAST(event_time AS timestamptz) AS at_time FROM events"
     )
@@ -250,22 +261,28 @@ def test_columns_of_other_names_and_types(shop: embsql.Database) -> None:
     )
     shop.watch("odd", source, **named)
     shop.engine.run(
-        f"INSERT INTO {source} VALUES (4, 2, 3.0, '2026-03-01 00:00:00+00')"
+        f"INSERT INTO {source} VALUES ({far + 4}, 2, 3.0, '2026-03-01 00:00:00+00'), "
+        f"({far + 5}, 2, 0.0, '2026-03-01 00:00:00+00')"
     )
     caught_up(shop, "odd")
     ask = "SELECT * FROM embsql.recommend('odd', {}, k => 3)"
-    found = shop.ask(ask.format("4")).to_pylist()
-    assert found == shop.ask(ask.format("'4'")).to_pylist()
+    found = shop.ask(ask.format(far + 4)).to_pylist()
+    assert found == shop.ask(ask.format(f"'{far + 4}'")).to_pylist()
     assert found[0]["source"] == "fold_in"
     assert "2" not in [row["item_id"] for row in found]
-    past = shop.engine.rows(f'SELECT "What Was" AS i, n FROM {source} WHERE who = 4')
+    past = shop.engine.rows(
+        f'SELECT "What Was" AS i, n FROM {source} WHERE who = {far + 4}'
+    )
     right = shop.engine.rows(
         "SELECT item_id FROM embsql.recommend_from('odd', $items, $weights, k => 3)",
         items=[str(row["i"]) for row in past],
         weights=[float(row["n"]) for row in past],
     )
     assert [row["item_id"] for row in found] == [row["item_id"] for row in right]
-    assert shop.ask(ask.format("'004'")).to_pylist()[0]["source"] == "popular"
+    for strange in (f"0{far + 4}", f"{far}0"):
+        found = shop.ask(ask.format(f"'{strange}'")).to_pylist()
+        assert found[0]["source"] == "popular"
+    assert shop.ask(ask.format(far + 5)).to_pylist()[0]["source"] == "model"
 
 
 def test_who_is_forgotten_is_not_kept_here(shop: embsql.Database) -> None:
@@ -423,6 +440,8 @@ def test_a_server_reads_one_table_by_its_index(shop: embsql.Database) -> None:
             shop.watch("shop", source)
     with pytest.raises(Refused, match="no option"):
         shop.ask("""SELECT embsql.watch('shop', 'events', '{"colour": "red"}')""")
+    with pytest.raises(Refused, match="named without a source"):
+        shop.ask("""SELECT embsql.watch('shop', options => '{"time_col": "day"}')""")
 
 
 def test_rights_are_those_of_who_asks(house: House) -> None:
@@ -462,6 +481,8 @@ def test_rights_are_those_of_who_asks(house: House) -> None:
     )
     with pytest.raises(psycopg.Error, match="a view could run functions"):
         house.ask("adam", "watch('ours', 'workshop.mine')")
-    done = house.done(house.ask("ann", "refresh('ours')"))
+    # how stale it is, is read as who asked too, not as the worker
+    call = """refresh('ours', '{"retrain_after": 1}')"""
+    done = house.done(house.ask("ann", call))
     assert done == ("done", None), done
     assert house.run("rita", ask) == [("model",)]
