@@ -31,6 +31,7 @@ from embsql.lifecycle.snapshot import add_side_inputs, write_findings
 from embsql.lifecycle.train import begun, complete
 from embsql.lifecycle.watching import (
     Record,
+    check_dated,
     fresh_pairs,
     watch,
     watched_select,
@@ -93,11 +94,12 @@ def refresh(
     """Make a run of the live one and of what its watched source has since, and make it live.
 
     Where the staleness of `embsql.freshness` is above `retrain_after`, train instead. Raises
-    NotWatched, and what reading the source raises.
+    NotWatched, RunWithoutTimes, and what reading the source raises.
     """
     record = registry.finished_run(engine, registry.check_name(model_name))
     registry.check_own(engine, model_name)
     watched_source(engine, model_name)
+    check_dated(record)
     if retrain_after is not None and _staleness(engine, model_name) > retrain_after:
         return _retrained(engine, record)
     made: list[Refreshed] = []

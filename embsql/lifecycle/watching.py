@@ -50,8 +50,7 @@ def watch(
     """
     record = registry.finished_run(engine, registry.check_name(model_name))
     registry.check_own(engine, model_name)
-    if record["newest_event"] is None:
-        raise RunWithoutTimes(name=model_name, run_id=record["run_id"])
+    check_dated(record)
     if source is None and columns != Columns():
         allowed = "given where its columns are named"
         raise InvalidArgument(name="source", allowed=allowed, value="None")
@@ -88,8 +87,18 @@ def watched_source(engine: Engine, model_name: str) -> tuple[str, Columns]:
     return row.pop("source_sql"), Columns(**row)
 
 
+def check_dated(record: Record) -> None:
+    """Refuse a run to which nothing or all would be new. Raises RunWithoutTimes."""
+    if record["newest_event"] is None:
+        raise RunWithoutTimes(name=record["model_name"], run_id=record["run_id"])
+
+
 def fresh_pairs(engine: Engine, record: Record, fold: Foldable) -> Interactions | None:
-    """What a run's watched source has since, with the ids of all; None where nothing is new."""
+    """What a run's watched source has since, with the ids of all; None where nothing is new.
+
+    Raises RunWithoutTimes, and what reading the source raises.
+    """
+    check_dated(record)
     if engine.embedded:
         given = watched_source(engine, record["model_name"])
         return _read(engine, record, fold, *given)

@@ -344,6 +344,17 @@ def test_a_refresh_is_a_run_with_new_users_folded_in(shop: embsql.Database) -> N
     assert shop.refresh("shop").run_id == made.run_id  # nothing is new
 
 
+def test_a_run_without_times_is_not_refreshed(shop: embsql.Database) -> None:
+    """To one of an earlier version, or trained without, all would be new that it knows already."""
+    shop.train(
+        "shop", "SELECT user_id, item_id FROM events", dim=2, epochs=1, progress=False
+    )
+    for retrain_after in (None, 0.0):
+        with pytest.raises(RunWithoutTimes, match="run 2 of"):
+            shop.refresh("shop", retrain_after=retrain_after)
+    assert {row["source"] for row in recommended(shop, "u04")} == {"model"}
+
+
 def test_a_refresh_trains_where_the_run_is_stale(shop: embsql.Database) -> None:
     """On all there is: also what an earlier refresh could not fold in."""
     insert(shop, ("new", "odd", "2026-02-03"), ("new", "i00", "2026-02-03"))
