@@ -127,6 +127,9 @@ def _made(
     parent = int(record["run_id"])
     fold = foldable(engine, parent)
     change = _change(engine, record, run, fold)
+    if registry.live_run_id(engine, model_name) != parent:
+        # what is new to one run may be known to another
+        return _made(engine, model_name, run, lease, log)
     if change is None:
         removal.delete_run(engine, int(run.run_id or 0))
         run.run_id, run.status, run.skipped = parent, "live", True

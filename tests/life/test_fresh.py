@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from embsql.errors import (
     RunWithoutTimes,
     SourceWithoutTimes,
 )
+from embsql.lifecycle import refresh as refreshing
 from embsql.shells.cli import main
 from tests.conftest import ENGINES
 from tests.house import EVENTS as EVENTS_OF_ALL
@@ -342,6 +344,32 @@ def test_a_refresh_is_a_run_with_new_users_folded_in(shop: embsql.Database) -> N
         assert {row["source"] for row in recommended(shop, user)} == {"model"}
     assert shop.engine.rows("SELECT * FROM embsql.clusters('shop')")
     assert shop.refresh("shop").run_id == made.run_id  # nothing is new
+
+
+def test_a_rollback_while_a_refresh_reads(
+    shop: embsql.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is new to one run is not folded into another: each event counts once."""
+    insert(shop, ("u04", "i02", "2026-02-01"))
+    shop.refresh("shop")
+    insert(shop, ("u04", "i05", "2026-02-02"))
+    moves = iter((shop.rollback, str, str))
+    read = refreshing.fresh_pairs
+
+    def moved(*given: Any) -> Any:
+        next(moves)("shop")
+        return read(*given)
+
+    monkeypatch.setattr(refreshing, "fresh_pairs", moved)
+    made = shop.refresh("shop")
+    rows = shop.engine.rows(
+        "SELECT item_id, weight FROM embsql.interactions WHERE run_id = $r AND user_id = 'u04'",
+        r=made.run_id,
+    )
+    found = {row["item_id"]: row["weight"] for row in rows}
+    assert found == Counter(history(shop, "u04"))
+    monkeypatch.undo()
+    assert shop.refresh("shop").run_id == made.run_id  # nothing is left
 
 
 def test_a_run_without_times_is_not_refreshed(shop: embsql.Database) -> None:
