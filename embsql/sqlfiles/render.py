@@ -38,6 +38,10 @@ POSTGRES_CASTS = {  # how a body reads an argument, which may have come as anoth
 }
 KINDS = {"duckdb": "MACRO", "postgres": "ROUTINE"}
 IDS = {"text": "embsql.id_text({})", "text[]": "embsql_internal.id_texts({})"}
+DUCKDB_CASTS = {
+    **{word: f"CAST({{}} AS {type_})" for word, type_ in TYPES.items()},
+    "timestamp[]": "embsql_internal.utc_times({})",
+}
 
 
 def script(
@@ -212,10 +216,7 @@ def _duckdb(question: Question, body: str) -> Wrapped:
         a.name + (f" := {a.default}" if a.default is not None else "")
         for a in question.arguments
     ]
-    types = {
-        a.name: _as_id(a, IDS, f"CAST({{}} AS {TYPES[a.type]})")
-        for a in question.arguments
-    }
+    types = {a.name: _as_id(a, IDS, DUCKDB_CASTS[a.type]) for a in question.arguments}
     body = macros.bind(body, types, template("shells/given.duckdb.sql.j2").render)
     if not types:  # only arguments keep DuckDB from looking into it when it is made
         name = f"{question.schema}.{question.name}"

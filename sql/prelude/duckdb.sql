@@ -97,6 +97,13 @@ CREATE OR REPLACE MACRO embsql_internal.id_texts(ids) AS list_transform(
     CAST(ids AS VARCHAR[]), lambda one: embsql_internal.as_id(one, regexp_replace(typeof(ids), '\[[0-9]*\]$', ''))
 );
 
+-- Moments as they are in UTC, as sources are read; a cast would write those with a zone in the session's.
+CREATE OR REPLACE MACRO embsql_internal.utc_times(moments) AS CASE
+    WHEN starts_with(typeof(moments), 'TIMESTAMP WITH TIME ZONE')
+    THEN list_transform(CAST(moments AS TIMESTAMPTZ[]), lambda moment: make_timestamp(epoch_us(moment)))
+    ELSE CAST(moments AS TIMESTAMP[])
+END;
+
 CREATE OR REPLACE MACRO embsql_internal.four_decimals(value) AS printf('%.4f', value);
 
 CREATE OR REPLACE MACRO embsql_internal.utc_now() AS make_timestamp(epoch_us(now()));

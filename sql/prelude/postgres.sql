@@ -1647,7 +1647,10 @@ BEGIN
     )
     FROM (
         SELECT item.item_id, item.embedding, listed.place, coalesce(
-            CAST(extract(epoch FROM listed.moment) * 1000000 AS bigint), network.latest_time
+            CASE
+                WHEN isfinite(listed.moment)
+                THEN CAST(extract(epoch FROM listed.moment) * 1000000 AS bigint)
+            END, network.latest_time
         ) AS moment
         FROM unnest(asked, moments) WITH ORDINALITY AS listed (item_id, moment, place)
         JOIN embsql_internal.known_items(network.run_id, asked) AS item

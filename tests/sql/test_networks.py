@@ -264,6 +264,31 @@ def test_a_file_without_networks_plans_none() -> None:
         assert other.engine.rows(plans) == [{"reads": False}]
 
 
+def test_a_moment_without_end_is_no_time(trained: Trained) -> None:
+    database, _ = trained
+    rows = (
+        "SELECT 1 AS n, ARRAY['i03', 'i04'] AS items, "
+        "ARRAY[TIMESTAMP 'infinity', TIMESTAMP '-infinity'] AS times"
+    )
+    endless = vectors(database, "embsql.fold_in('clock', s.items, NULL, s.times)", rows)
+    assert_near(endless, in_sql(database, "clock", [["i03", "i04"]]))
+
+
+@pytest.mark.parametrize("trained", ["duckdb"], indirect=True)
+def test_times_with_a_zone_are_the_same_in_every_session(trained: Trained) -> None:
+    """A cast to TIMESTAMP would give the hours of the session's zone."""
+    database, _ = trained
+    call = "embsql.fold_in('clock', s.items, NULL, s.times)"
+    rows = "SELECT 1 AS n, ARRAY['i03'] AS items, ARRAY[{} '2026-01-05 03:00:00{}'] AS times"
+    wanted = vectors(database, call, rows.format("TIMESTAMP", ""))
+    database.engine.run("SET TimeZone = 'America/New_York'")
+    try:
+        found = vectors(database, call, rows.format("TIMESTAMPTZ", "+00"))
+    finally:
+        database.engine.run("RESET TimeZone")
+    assert_near(found, wanted)
+
+
 def test_a_forgotten_person_has_no_history(trained: Trained) -> None:
     database, _ = trained
     of_user = "SELECT count(*) AS n FROM embsql.histories WHERE user_id = 'u099'"
