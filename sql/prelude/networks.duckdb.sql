@@ -9,9 +9,10 @@
 CREATE OR REPLACE MACRO embsql_internal.inverse_deviations(vectors) AS
     list_transform(vectors, lambda deviating: 1 / sqrt(list_var_pop(deviating) + 1e-5));
 
--- Vectors, each times its factor, through a linear map.
+-- Vectors, each times its factor, through a linear map; NULL without one, as the maps of another
+-- kind of network are. A list of NULLs would be an error for the other rows of a statement, too.
 CREATE OR REPLACE MACRO embsql_internal.linear(vectors, factors, map) AS list_transform(
-    vectors, lambda mapped, n_th: list_transform(
+    CASE WHEN map IS NOT NULL THEN vectors END, lambda mapped, n_th: list_transform(
         map.weights,
         lambda line, row_no: factors[n_th] * list_inner_product(line, mapped) + map.bias[row_no]
     )
@@ -19,7 +20,7 @@ CREATE OR REPLACE MACRO embsql_internal.linear(vectors, factors, map) AS list_tr
 
 -- The same, added to others: the map has no biases.
 CREATE OR REPLACE MACRO embsql_internal.residual(vectors, map, others) AS list_transform(
-    vectors, lambda mapped, n_th: list_transform(
+    CASE WHEN map IS NOT NULL THEN vectors END, lambda mapped, n_th: list_transform(
         map.weights,
         lambda line, row_no: others[n_th][row_no] + list_inner_product(line, mapped)
     )

@@ -166,6 +166,14 @@ def embsql_vector(value: Any) -> list[float]:
     return list(value)
 
 
+def test_networks_of_several_kinds_in_one_statement(trained: Trained) -> None:
+    database, _ = trained
+    rows = " UNION ALL ".join(f"SELECT '{name}' AS n" for name in WITHOUT_TIMES)
+    found = vectors(database, "embsql.fold_in(s.n, ARRAY['i01', 'i02'])", rows)
+    wanted = [in_sql(database, name, [["i01", "i02"]])[0] for name in WITHOUT_TIMES]
+    assert_near(found, np.array([wanted[n] for n in np.argsort(WITHOUT_TIMES)]))
+
+
 @pytest.mark.parametrize("name", ["ring", "sasrec"])
 def test_what_no_run_knows_is_passed_over(trained: Trained, name: str) -> None:
     database, _ = trained
