@@ -69,7 +69,8 @@ LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
     IF type NOT IN ( -- asked at every question
-        'text'::regtype, 'varchar'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'uuid'::regtype
+        'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'smallint'::regtype, 'integer'::regtype,
+        'bigint'::regtype, 'uuid'::regtype
     ) AND type <> CAST(embsql_internal.plain_type(type) AS regtype) THEN
         RAISE EXCEPTION 'embsql: column "%", the ids of new events of model "%", is of type %, which is none of PostgreSQL''s own. Watch a table that has it as text.',
             name, model, type;
