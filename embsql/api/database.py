@@ -358,7 +358,7 @@ class Database:
         `train` reads but a table in memory; what is new there is read now, and again whenever this
         is called, without `source` from the same. In PostgreSQL it is the name of a table, which
         every question reads at that moment, with the rights of who asks. Whose vector it concerns
-        is folded in, and what they met is left out. Returns what is new. Raises an
+        is folded in, and what they have seen is left out. Returns what is new. Raises an
         `embsql.errors.EmbsqlError`.
         """
         from embsql.lifecycle.watching import watch

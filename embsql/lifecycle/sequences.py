@@ -16,7 +16,7 @@ from embsql.engines import Engine
 from embsql.numeric.fold_in import Folded
 from embsql.sqlfiles.files import statements
 
-BATCH = 300  # users of a statement: DuckDB keeps the network's maps beside each
+BATCH = 300  # users of a statement: DuckDB keeps the network's maps with each
 
 
 def in_order(
