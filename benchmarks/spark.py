@@ -138,7 +138,8 @@ def _mllib(
         ratingCol="weight",
         seed=1,
     )
-    made = als.fit(session.sql(f"SELECT *, 1.0F AS weight FROM parquet.`{file}`"))
+    rows = session.read.parquet(str(file)).selectExpr("*", "1.0F AS weight")
+    made = als.fit(rows)
     return Model(
         _factors(made.userFactors, shape[0]), _factors(made.itemFactors, shape[1])
     )

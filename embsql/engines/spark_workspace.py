@@ -13,7 +13,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from embsql import stopping
-from embsql.engines._spark_columns import backticked
 from embsql.engines.spark import Spark, as_source, in_our_words
 from embsql.errors import CannotWork, EmbsqlError, WorkerLacks
 
@@ -45,20 +44,22 @@ class SparkWorkspace:
         self.engine, self._owner = engine, owner
         self._prefix = f"{owner}_{uuid.uuid4().hex[:8]}"
         try:
-            with in_our_words():
-                engine.session.sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-                begun = self._name("begun")
-                engine.session.sql(f"CREATE TABLE {begun} (a INT) USING parquet")
+            engine.run("CREATE SCHEMA IF NOT EXISTS embsql_internal")
+            begun = self._name("begun")
+            engine.run(
+                "CREATE TABLE IDENTIFIER($begun) (a INT) USING parquet", begun=begun
+            )
             self.close()
         except EmbsqlError as error:
             raise CannotWork(database=engine.label, reason=str(error)) from None
 
     def close(self) -> None:
         """Drop the owner's tables."""
-        with stopping.unstopped(), in_our_words():
-            listed = f"SHOW TABLES IN {SCHEMA} LIKE '{self._owner}_*'"
-            for found in self.engine.session.sql(listed).collect():
-                self._drop(found["tableName"])
+        with stopping.unstopped():
+            found = self.engine.rows("SHOW TABLES IN embsql_internal")
+            for name in (row["tableName"] for row in found):
+                if name.startswith(f"{self._owner}_"):
+                    self._drop(name)
 
     def __enter__(self) -> SparkWorkspace:
         return self
@@ -113,7 +114,8 @@ class SparkWorkspace:
             self._drop(f"{self._prefix}_{table}")
 
     def _drop(self, name: str) -> None:
-        self.engine.session.sql(f"DROP TABLE IF EXISTS {SCHEMA}.{backticked(name)}")
+        table = f"{SCHEMA}.{name}"
+        self.engine.run("DROP TABLE IF EXISTS IDENTIFIER($table)", table=table)
 
     def _name(self, table: str) -> str:
         return f"{SCHEMA}.{self._prefix}_{table}"
@@ -157,8 +159,9 @@ def map_rows(rows: Frame, function: Function, schema: pa.Schema) -> Frame:
 
 def map_block(rows: Frame, function: Function, schema: pa.Schema) -> Frame:
     """What a function makes of (block,) and all rows of that block, for every block."""
-    # it takes no partial function (findings/pyspark_partial_in_arrow.sh)
-    plain = lambda key, rows: function(key, rows)  # noqa: E731, PLW0108 - has no types
+    # Spark reads a function's annotations, and fails on those of a partial one
+    # (findings/pyspark_partial_in_arrow.sh); of a lambda there are none
+    plain = lambda key, rows: function(key, rows)  # noqa: E731, PLW0108 - a def has annotations
     return rows.groupBy("block").applyInArrow(plain, _columns(schema))
 
 
