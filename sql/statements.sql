@@ -44,12 +44,7 @@ WHERE f.database_name = current_database() AND f.schema_name = 'ml' AND f.functi
 
 -- unread_networks: whether runs have networks that the questions do not read yet
 SELECT 1 AS found
-WHERE EXISTS (SELECT 1 FROM embsql.networks) AND NOT EXISTS (
-    SELECT 1
-    FROM duckdb_functions() AS f
-    WHERE f.database_name = current_database() AND f.schema_name = 'embsql_internal'
-        AND f.function_name = 'network_state' AND contains(f.macro_definition, 'network_layers')
-)
+WHERE EXISTS (SELECT 1 FROM embsql.networks) AND NOT embsql_internal.reads_networks()
 
 -- next_run: a number no other run has
 SELECT nextval('embsql.run_ids') AS run_id

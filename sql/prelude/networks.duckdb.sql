@@ -73,6 +73,8 @@ CREATE OR REPLACE MACRO embsql_internal.span_bucket(span) AS
 CREATE OR REPLACE MACRO embsql_internal.cycle(moment, unit, n) AS
     CAST(floor(moment / unit) - n * floor(moment / (n * unit)) AS BIGINT);
 
+CREATE OR REPLACE MACRO embsql_internal.reads_networks() AS TRUE;
+
 -- The state after the last of the items that the run knows, in one row: none for a run without a
 -- network, and where it knows none of them. Events without a time are of the run's latest.
 CREATE OR REPLACE MACRO embsql_internal.network_state(of_run, asked, moments) AS TABLE
