@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from embsql.checkpoints import Checkpoint
 from embsql.data import Interactions
 from embsql.errors import Diverged, NoGpu
-from embsql.nn.optim import build_optimizers, clip_gradients
+from embsql.nn.optim import Optimizer, Tensors, build_optimizers, clip_gradients
 from embsql.run import Run
 
-Tensors = dict[str, Tensor]
 Arrays = dict[str, NDArray[Any]]
 
 MIN_STEPS = 32  # of an epoch, or a small source would hardly be trained on
@@ -87,7 +86,7 @@ def _step(
     batch: Any,
     lr: float,
     loss_of: Callable[[Any], Tensor],
-    optimizers: dict[str, Any],
+    optimizers: dict[str, Optimizer],
     run: Run,
 ) -> Tensor:
     """Move the model by one batch; its loss: ()"""
@@ -100,7 +99,7 @@ def _step(
     loss.backward()
     clip_gradients(model.parameters(), MAX_GRADIENT_NORM)
     for optimizer in optimizers.values():
-        optimizer.param_groups[0]["lr"] = lr
+        optimizer.lr = lr
         optimizer.step()
     return loss.detach()
 
@@ -148,7 +147,7 @@ class TrainerState:
     def __init__(
         self,
         model: nn.Module,
-        optimizers: dict[str, Any],
+        optimizers: dict[str, Optimizer],
         stopping: EarlyStopping,
         run: Run,
     ) -> None:
@@ -200,9 +199,7 @@ class TrainerState:
         """Every tensor by part and name, part/name."""
         parts = {"model": self.model.state_dict(), "best": self.stopping.weights}
         for name, optimizer in self.optimizers.items():
-            # of those that were ever changed
-            of_parameters = optimizer.state_dict()["state"]
-            for number, values in of_parameters.items():
+            for number, values in optimizer.state.items():
                 parts[f"{name}/{number}"] = values
         tensors = {
             f"{part}/{name}": value
@@ -220,8 +217,7 @@ class TrainerState:
         self.stopping.weights = _part("best", saved.arrays)
         self.model.load_state_dict(_part("model", saved.arrays))
         for name, optimizer in self.optimizers.items():
-            state = _by_number(_part(name, saved.arrays))
-            optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+            optimizer.load_state(_by_number(_part(name, saved.arrays)))
         generator = torch.tensor(saved.arrays["generator"])
         self.run.generator.set_state(generator)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from torch.optim.adagrad import adagrad
 
 import embsql
 from embsql import algorithms
@@ -334,12 +335,37 @@ def test_of_length_one_it_is_adagrad() -> None:
     grows as the root.
     """
     (ours, _), (theirs, _) = sparse_and_dense(1)
-    row_wise, adagrad = optim.RowAdagrad([ours], lr=0.01), torch.optim.Adagrad([theirs])
+    row_wise = optim.RowAdagrad([ours], lr=0.01)
+    sums, steps = [torch.zeros_like(theirs)], [torch.tensor(0.0)]
+    rest = {"weight_decay": 0, "lr_decay": 0, "eps": 1e-10, "maximize": False}
     for step in (1, 2, 3):
-        adagrad.param_groups[0]["lr"] = 0.01 * step**0.5
-        adagrad.step()
+        with torch.no_grad():
+            lr = 0.01 * step**0.5
+            adagrad([theirs], [theirs.grad], sums, steps, foreach=False, lr=lr, **rest)
         row_wise.step()
     assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_adam_moves_as_its_paper_has_it() -> None:
+    """Algorithm 1 of Kingma and Ba (2015); what has no gradient stays."""
+    (_, moved), (_, still) = sparse_and_dense(3)
+    still.grad, wanted = None, moved.detach().double()
+    before, adam, mean, square = (
+        still.detach().clone(),
+        optim.Adam([moved, still], 0.1),
+        0,
+        0,
+    )
+    for step in (1, 2, 3):
+        moved.grad *= step - 2.5
+        slopes = moved.grad.double()
+        mean = 0.9 * mean + 0.1 * slopes
+        square = 0.999 * square + 0.001 * slopes**2
+        root = (square / (1 - 0.999**step)).sqrt()
+        wanted = wanted - 0.1 * mean / (1 - 0.9**step) / (root + 1e-8)
+        adam.step()
+    assert torch.allclose(moved.double(), wanted, atol=1e-6)
+    assert torch.equal(still, before)
 
 
 def test_a_row_s_first_step_is_as_long_as_every_other_s() -> None:
