@@ -27,32 +27,48 @@ sample AS (
 asked AS (
   SELECT pair.entity, pair.place, pair.direction_a, pair.direction_b FROM pair WHERE pair.place <= 5000
 ),
-near AS ( -- cosines to five decimals, so that what is equally near is in the same order in both runs
+near AS ( -- cosines to five decimals, so that what is equally near is in the same order in both runs,
+  -- in one number with the neighbor's place: DuckDB then keeps the nearest, and sorts no others
   SELECT
     asked.entity,
     asked.place,
     sample.place AS neighbor,
-    round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) AS near_a,
-    round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) AS near_b
+    1024 * round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) - sample.place AS near_a,
+    1024 * round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) - sample.place AS near_b
   FROM asked
   JOIN sample ON sample.entity = asked.entity AND sample.place <> asked.place
 ),
-ranked AS (
+ranked_a AS (
   SELECT
     near.entity,
     near.place,
-    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_a DESC, near.neighbor ASC) AS rank_a,
-    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_b DESC, near.neighbor ASC) AS rank_b
+    near.neighbor,
+    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_a DESC) AS rank_a
   FROM near
+),
+ranked_b AS (
+  SELECT
+    near.entity,
+    near.place,
+    near.neighbor,
+    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_b DESC) AS rank_b
+  FROM near
+),
+nearest_a AS (
+  SELECT ranked_a.entity, ranked_a.place, ranked_a.neighbor FROM ranked_a WHERE ranked_a.rank_a <= 10
+),
+nearest_b AS (
+  SELECT ranked_b.entity, ranked_b.place, ranked_b.neighbor FROM ranked_b WHERE ranked_b.rank_b <= 10
 ),
 overlap AS (
   SELECT
-    ranked.entity,
-    ranked.place,
-    CAST(sum(CASE WHEN ranked.rank_a <= 10 AND ranked.rank_b <= 10 THEN 1 ELSE 0 END) AS FLOAT8)
-    / sum(CASE WHEN ranked.rank_a <= 10 THEN 1 ELSE 0 END) AS share
-  FROM ranked
-  GROUP BY ranked.entity, ranked.place
+    nearest_a.entity,
+    nearest_a.place,
+    CAST(count(nearest_b.neighbor) AS FLOAT8) / count(*) AS share
+  FROM nearest_a
+  LEFT JOIN nearest_b
+    ON nearest_b.entity = nearest_a.entity AND nearest_b.place = nearest_a.place AND nearest_b.neighbor = nearest_a.neighbor
+  GROUP BY nearest_a.entity, nearest_a.place
 )
 SELECT
   pair.entity AS entity,
