@@ -4,6 +4,7 @@ that helps.
 
 from __future__ import annotations
 
+import json
 import time
 
 import embsql
@@ -136,6 +137,10 @@ def test_settings_that_are_none_are_said(project) -> None:
         "project_number": (
             {"project": 3},
             "meta.embsql.project must be true, options like",
+        ),
+        "refresh_word": (
+            {"refresh": "daily"},
+            "meta.embsql.refresh must be true, or a mapping with any of source",
         ),
         "named_five": ({"name": 5}, '"5" cannot be the name of an embsql model'),
     }
@@ -287,3 +292,38 @@ def test_a_training_that_takes_too_long(on_postgres) -> None:
     ]  # the worker beside ends too
     on_postgres.model("shop", EVENTS, dim=4)
     on_postgres.dbt("build")
+
+
+def test_what_is_new_is_folded_in(project) -> None:
+    """By a build that says so, and by name; until --full-refresh nothing is trained."""
+    dated = (
+        "select e.*, timestamp '2026-01-01' as event_time from {{ ref('events') }} as e"
+    )
+    new = " union all select 'u1', 'i{}', 1, timestamp '2026-02-0{}'"
+    project.model("dated", dated)
+    settings = {"refresh": {"source": "dated"}, "cluster": {"k": 2}}
+    project.model("shop", "select * from {{ ref('dated') }}", dim=4, **settings)
+
+    def parents() -> list[int | None]:
+        rows = "SELECT parent_run FROM embsql.runs ORDER BY run_id"
+        return [row["parent_run"] for row in project.ask(rows)]
+
+    project.dbt("build")
+    project.dbt("build", "-s", "shop")
+    assert parents() == [None]
+    project.model("dated", dated + new.format(3, 1))
+    project.dbt("build")
+    first, second = project.runs()
+    assert parents() == [None, first]
+    assert {row["run_id"] for row in view(project)} == {second}
+    clustered = "SELECT run_id FROM embsql.events WHERE event = 'cluster'"
+    assert project.ask(clustered) == [{"run_id": first}]  # which the other has
+    project.model("dated", dated + new.format(3, 1) + new.format(5, 2))
+    project.dbt("run", "-s", "dated")
+    said = project.dbt(
+        "run-operation", "embsql.refresh", "--args", json.dumps({"model": "shop"})
+    ).said
+    assert f"shop has 1 users folded in, run {max(project.runs())} is live" in said
+    assert parents() == [None, first, second]
+    project.dbt("build", "--full-refresh", "-s", "shop")
+    assert parents() == [None, first, second, None]

@@ -19,5 +19,11 @@
   {% if settings.timeout is not number or settings.timeout is boolean or settings.timeout < 1 %}
     {% do embsql.fail('meta.embsql.timeout must be a number of seconds from 1, got ' ~ settings.timeout) %}
   {% endif %}
+  {% if target.type == 'postgres' and settings.refresh is not none and not settings.refresh.get('source') %}
+    {% do embsql.fail(
+      'meta.embsql.refresh must name what a server watches, a dbt model that is a table or a table with its schema: '
+      ~ "'refresh': {'source': 'events'}"
+    ) %}
+  {% endif %}
   {% do embsql.check_owner(settings, relation) %}
 {% endmacro %}

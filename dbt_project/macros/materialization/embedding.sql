@@ -6,7 +6,8 @@
     beside it: <model>__runs, a row per run, and <model>__metrics, the live run's figures.
 
     Every option stands under meta.embsql; README.md lists them. A run is skipped when neither the rows nor the options
-    have changed, and forced by --full-refresh. When the gate refuses a run the node fails and what was live stays so.
+    have changed, and forced by --full-refresh. With meta.embsql.refresh the users of new events are folded into the live
+    run instead, until --full-refresh. When the gate refuses a run the node fails and what was live stays so.
     With --empty or --sample nothing is trained: the views are there, and show what is live.
 -#}
 {% materialization embedding, default, supported_languages=['sql'] %}
@@ -21,7 +22,11 @@
 
   {% do embsql.check_settings(settings, this) %}
   {% if not (flags.EMPTY or flags.SAMPLE) %}
-    {% do embsql.train_model(settings, sql) %}
+    {% if settings.refresh is not none and embsql.live_run(settings.name) and not should_full_refresh() %}
+      {% do embsql.refresh_model(settings, sql) %}
+    {% else %}
+      {% do embsql.train_model(settings, sql) %}
+    {% endif %}
   {% endif %}
 
   {% if existing_relation is not none and not existing_relation.is_view %}

@@ -4,7 +4,7 @@
   {% if given is not mapping %}
     {% do embsql.fail('meta.embsql must be a mapping, for example {dim: 64}, got ' ~ given) %}
   {% endif %}
-  {% set own = ['name', 'algorithm', 'entity', 'timeout', 'cluster', 'project', 'materialize', 'report'] %}
+  {% set own = ['name', 'algorithm', 'entity', 'timeout', 'cluster', 'project', 'materialize', 'refresh', 'report'] %}
   {% set options = {} %}
   {% for word, value in given.items() if word not in own %}
     {% do options.update({word: value}) %}
@@ -17,6 +17,7 @@
     'cluster': embsql.several('cluster', given.get('cluster')),
     'project': embsql.several('project', given.get('project')),
     'materialize': embsql.several('materialize', given.get('materialize')),
+    'refresh': embsql.refresh_settings(given.get('refresh')),
     'options': options,
   }) %}
 {% endmacro %}

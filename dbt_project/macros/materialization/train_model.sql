@@ -18,5 +18,6 @@
   {% endif %}
   {% set unchanged = answer[0] | int == before | int %}
   {% do log('embsql: ' ~ settings.name ~ (' has not changed, run ' if unchanged else ' is trained, run ') ~ answer[0] ~ ' is live', info=true) %}
+  {% if settings.refresh is not none %}{% do embsql.watch_for(settings, select) %}{% endif %}
   {% do embsql.derive(settings, answer[0] | int) %}
 {% endmacro %}
