@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from embsql import algorithms
 from embsql.data import Interactions
 from embsql.engines import Engine
-from embsql.lifecycle import forgetting, installation, registry, removal
+from embsql.lifecycle import forgetting, registry, removal
 from embsql.lifecycle.folding import PAIRS, Foldable, foldable, rows_of
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.loaded import of_one_length, pages
@@ -233,11 +233,10 @@ def _copy_small(engine: Engine, record: Record, run: Run) -> None:
     """Take over small tables, row by row."""
     for table in COPIED:
         rows = engine.ask(statements("publish.sql")[table], run_id=record["run_id"])
-        for part in of_one_length(rows):
+        for part in of_one_length(rows) if rows.num_rows else ():
             columns = dict(zip(part.column_names, part.columns, strict=True))
             columns["run_id"] = np.full(part.num_rows, run.run_id, np.int64)
             engine.write(table, columns)
-    installation.install_networks(engine)
 
 
 def _finish(engine: Engine, record: Record, run: Run, change: Change) -> None:

@@ -424,7 +424,8 @@ def _write(
     with engine.transaction():
         for table, columns in run_rows.tables(run, data, embeddings):
             engine.write(table, columns)
-        installation.install_networks(engine)
+        if embeddings.network:
+            installation.install_networks(engine)
         if measured:
             engine.write("metrics", metrics_rows(run, measured.split, measured.figures))
             execute_named(engine, "judge", run_id=run.run_id, **measured.verdict.row)
