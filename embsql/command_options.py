@@ -20,6 +20,7 @@ from embsql.options import (
 Entity = Literal["item", "user"]
 SplitName = Literal["auto", "last", "time", "random"]  # what a split holds out
 Tries = Annotated[int, Range(1, 100_000)]
+Kept = Annotated[int, Range(0, 1000)]  # runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,9 @@ class Train:
     map: bool = False  # draw maps of items and of users, before it is live
     # make so many groups of items, and of users; none: no groups
     clusters: Count | None = None
+    # how many finished runs the model keeps from now on besides the live one, the oldest going
+    # first; none: as it was, at first 10
+    keep: Kept | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,7 +125,8 @@ GRANT EXECUTE ON FUNCTION
     embsql.set_owner, embsql.refresh,
     -- how it is done
     embsql_internal.asker, embsql_internal.next_run, embsql_internal.take_lease, embsql_internal.beat_lease,
-    embsql_internal.release_lease, embsql_internal.ensure_model, embsql_internal.abandon_runs,
+    embsql_internal.release_lease, embsql_internal.ensure_model, embsql_internal.set_keep,
+    embsql_internal.abandon_runs,
     embsql_internal.begin_run, embsql_internal.note_run, embsql_internal.note_row, embsql_internal.log_phase,
     embsql_internal.open_partition, embsql_internal.attach_partition, embsql_internal.copy_rows,
     embsql_internal.copy_items, embsql_internal.copy_histories, embsql.build_indexes,

@@ -127,6 +127,9 @@ SELECT embsql_internal.abandon_runs($model_name, $run_id)
 -- promote: moves the pointer if nobody moved it meanwhile
 SELECT embsql_internal.point($model_name, $live_run, $earlier_runs, $expected)
 
+-- set_keep: how many runs a model keeps; earlier ones than those are no longer gone back to
+SELECT embsql_internal.set_keep($model_name, $keep)
+
 -- mark_promoted: when a run was made live
 SELECT embsql_internal.mark_promoted($run_id)
 

@@ -209,15 +209,21 @@ WHERE model_name = $model_name AND live_run IS NOT DISTINCT FROM $expected
 -- mark_promoted: when a run was made live
 UPDATE embsql.run_records SET promoted_at = embsql_internal.utc_now() WHERE run_id = $run_id
 
--- collectable: finished runs of a model that nothing points at, oldest first
-SELECT run.run_id
-FROM embsql.run_records AS run
-JOIN embsql.models AS model ON model.model_name = run.model_name
-WHERE run.model_name = $model_name
-    AND run.status <> 'training'
-    AND run.run_id IS DISTINCT FROM model.live_run
-    AND NOT embsql_internal.contains(model.earlier_runs, run.run_id)
-ORDER BY run.run_id ASC
+-- collectable: the runs of a model that are more than it keeps, oldest first; those that came to nothing count apart
+SELECT past.run_id
+FROM (
+    SELECT
+        run.run_id, model.keep_runs,
+        row_number() OVER (PARTITION BY run.status = 'ready' ORDER BY run.run_id DESC) AS age
+    FROM embsql.run_records AS run
+    JOIN embsql.models AS model ON model.model_name = run.model_name
+    WHERE run.model_name = $model_name AND run.status <> 'training' AND run.run_id IS DISTINCT FROM model.live_run
+) AS past
+WHERE past.age > past.keep_runs
+ORDER BY past.run_id ASC
+
+-- set_keep: how many runs a model keeps
+UPDATE embsql.models SET keep_runs = $keep WHERE model_name = $model_name
 
 -- log_event: one line of the audit trail
 INSERT INTO embsql.events (logged_at, model_name, run_id, event, detail)
@@ -326,6 +332,10 @@ DELETE FROM embsql.cluster_members WHERE run_id = $run_id
 
 -- drop_maps: part of dropping a run
 DELETE FROM embsql.maps WHERE run_id = $run_id
+
+-- drop_earlier: part of dropping a run: nobody goes back to it
+UPDATE embsql.models SET earlier_runs = list_filter(earlier_runs, lambda past: past <> $run_id)
+WHERE embsql_internal.contains(earlier_runs, $run_id)
 
 -- drop_run: part of dropping a run
 DELETE FROM embsql.run_records WHERE run_id = $run_id

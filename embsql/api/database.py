@@ -231,6 +231,7 @@ class Database:
         n_trials: int | None = None,
         map: bool = False,  # noqa: A002 - the option's name in SQL and dbt, too
         clusters: int | None = None,
+        keep: int | None = None,
         progress: bool | None = None,
         **options: Any,
     ) -> Run:
@@ -259,7 +260,9 @@ class Database:
         (`embsql.trials` has them all). With `map` and `clusters` the run that goes live has maps,
         turned onto those of the run before, and so many clusters of its items and of its users; an
         unchanged one gets what it lacks. Where that fails the run is live without, and its `error`
-        in embsql.runs says why; of an unchanged one it is raised.
+        in embsql.runs says why; of an unchanged one it is raised. `keep` says how many finished
+        runs the model keeps from now on besides the live one (10 until it is said), among them what
+        `rollback` goes back to: older ones go after each training.
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
@@ -307,6 +310,7 @@ class Database:
             )
             if wanted.map or wanted.clusters
             else None,
+            keep=wanted.keep,
         )
         phases = Phases()
         shows = show_progress(

@@ -70,6 +70,7 @@ class Plan:
     search: tune.Search | None = None
     # makes maps and clusters of the run that is to be live
     derive: Callable[[Engine, str], None] | None = None
+    keep: int | None = None  # earlier runs that the model keeps from now on
 
     def __post_init__(self) -> None:
         """Refuse options that do not go together. Raises InvalidArgument."""

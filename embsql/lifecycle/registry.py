@@ -24,8 +24,6 @@ from embsql.lifecycle.leases import retry
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.options import shown, word
 
-KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that were never live
-
 # --- names ---------------------------------------------------------------------------------------
 
 
@@ -202,9 +200,7 @@ def _moved(engine: Engine, name: str, run_id: int) -> bool:
         row["run_id"] for row in query_named(engine, "runs_of", model_name=name)
     } - {run_id}
     earlier = [past for past in [*before["earlier_runs"], live_run_id] if past in there]
-    return live_run_id == run_id or set_live(
-        engine, name, live_run_id, run_id, earlier[-KEEP:]
-    )
+    return live_run_id == run_id or set_live(engine, name, live_run_id, run_id, earlier)
 
 
 def rollback(engine: Engine, model_name: str) -> int:

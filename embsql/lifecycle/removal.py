@@ -10,17 +10,10 @@ from embsql.engines import Engine
 from embsql.errors import RunIsLive
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
-from embsql.lifecycle.registry import (
-    KEEP,
-    find_model,
-    get_run,
-    model,
-    next_run,
-    retry_move,
-    set_live,
-)
+from embsql.lifecycle.registry import find_model, get_run, model, next_run
 
 RUN_TABLES = (
+    "earlier",
     "clusters",
     "cluster_members",
     "maps",
@@ -55,28 +48,22 @@ def drop_run(engine: Engine, reference: str) -> None:
     sweep(engine)  # also of this run, where a removal was killed before its end
     record = get_run(engine, reference)
     name, run_id = record["model_name"], int(record["run_id"])
-    retry_move(engine, lambda: _dropped(engine, name, run_id))
+
+    def drop() -> None:
+        with engine.transaction():
+            _drop(engine, name, run_id)
+
+    retry(engine, drop)
     sweep(engine)
     log_event(engine, name, run_id, "drop_run")
 
 
-def _dropped(engine: Engine, name: str, run_id: int) -> bool:
-    """Remove a run and take it off the stack; False when the model changed meanwhile."""
+def _drop(engine: Engine, name: str, run_id: int) -> None:
+    """Remove a run, unless it is live."""
     execute_named(engine, "lock_runs", runs=[run_id])
-    before = model(engine, name)
-    live_run_id, stack = before["live_run"], before["earlier_runs"]
-    if live_run_id == run_id:
+    if model(engine, name)["live_run"] == run_id:
         raise RunIsLive(name=name, run_id=run_id)
-    if run_id in stack and not set_live(
-        engine,
-        name,
-        live_run_id,
-        live_run_id,
-        [past for past in stack if past != run_id],
-    ):
-        return False
     _delete(engine, [run_id])
-    return True
 
 
 def drop_model(engine: Engine, model_name: str, *, if_exists: bool = False) -> int:
@@ -124,7 +111,7 @@ def _delete(engine: Engine, runs: Sequence[int]) -> None:
 
 
 def collect_garbage(engine: Engine, model_name: str) -> None:
-    """Remove runs that nothing points at, but the newest few."""
+    """Remove the runs of a model that are more than it keeps."""
 
     def remove(run_id: int) -> None:
         with engine.transaction():
@@ -133,7 +120,7 @@ def collect_garbage(engine: Engine, model_name: str) -> None:
             if run_id in _collectable(engine, model_name):
                 _delete(engine, [run_id])
 
-    for run_id in _collectable(engine, model_name)[:-KEEP]:
+    for run_id in _collectable(engine, model_name):
         retry(engine, partial(remove, run_id))
     sweep(engine)
 

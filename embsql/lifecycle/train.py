@@ -136,8 +136,16 @@ def begun(
         failing = _record_failure(engine, run_id, log)
         with failing, lease.working(), run.phases.of_this_thread():
             stages(run, lease, log)
+            _set_keep(engine, plan)
     removal.collect_garbage(engine, plan.model_name)
     return run
+
+
+def _set_keep(engine: Engine, plan: Plan) -> None:
+    """Note how many runs the model keeps, if this training says so."""
+    if plan.keep is not None:
+        kept = {"model_name": plan.model_name, "keep": plan.keep}
+        retry(engine, lambda: execute_named(engine, "set_keep", **kept))
 
 
 def _begin(engine: Engine, plan: Plan, run_id: int) -> None:

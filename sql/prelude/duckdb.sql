@@ -764,3 +764,149 @@ SELECT
     printf('SET memory_limit = ''%d MB'';', CAST(2 * size.vectors // 1000000 + 100 AS BIGINT)) AS remedy
 FROM size
 WHERE size.vectors > size.allowed;
+
+-- What runs take, for embsql.storage.
+
+CREATE OR REPLACE MACRO embsql_internal.rows_of_runs(kind, part) AS TABLE
+SELECT kind AS kind, part AS part, one.run_id AS run_id, count(*) AS n_rows
+FROM query_table('embsql.' || kind) AS one
+GROUP BY one.run_id;
+
+-- A segment is some rows of one column. Its length is written nowhere: in its block it goes as far as the next one does.
+CREATE OR REPLACE MACRO embsql_internal.segments(kind) AS TABLE
+SELECT kind AS kind, one.segment_type, one.count, one.block_id, one.block_offset, len(one.additional_block_ids) AS more_blocks
+FROM pragma_storage_info('embsql.' || kind) AS one;
+
+-- Without a block a segment is in memory, or all its values are one.
+CREATE OR REPLACE MACRO embsql_internal.segment_bytes(segment_type, count, block_id) AS CASE
+    WHEN block_id = -1 THEN 0
+    ELSE count * CASE segment_type
+        WHEN 'VALIDITY' THEN 0.125 WHEN 'BOOLEAN' THEN 1 WHEN 'INTEGER' THEN 4 WHEN 'FLOAT' THEN 4 WHEN 'VARCHAR' THEN 16 ELSE 8
+    END
+END;
+
+CREATE OR REPLACE MACRO embsql_internal.stored_parts() AS TABLE
+WITH held AS (
+    SELECT * FROM embsql_internal.rows_of_runs('item_embeddings', 'vectors')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('user_embeddings', 'vectors')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('interactions', 'interactions')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('histories', 'histories')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('top_items', 'top_k')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('neighbors', 'top_k')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('training_log', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('metrics', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('source_checks', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('trials', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('gates', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('graph_edges', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('fold_in_settings', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('item_gramian', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('item_weights', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('tower_features', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('tower_layers', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('networks', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('network_layers', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('item_first_times', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('clusters', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('cluster_members', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('maps', 'others')
+    UNION ALL
+    SELECT * FROM embsql_internal.rows_of_runs('fresh_users', 'others')
+),
+segment AS (
+    SELECT * FROM embsql_internal.segments('item_embeddings')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('user_embeddings')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('interactions')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('histories')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('top_items')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('neighbors')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('training_log')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('metrics')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('source_checks')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('trials')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('gates')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('graph_edges')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('fold_in_settings')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('item_gramian')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('item_weights')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('tower_features')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('tower_layers')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('networks')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('network_layers')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('item_first_times')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('clusters')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('cluster_members')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('maps')
+    UNION ALL
+    SELECT * FROM embsql_internal.segments('fresh_users')
+),
+sized AS (
+    SELECT
+        segment.kind,
+        CASE
+            WHEN segment.block_id >= 0 THEN
+                coalesce(lead(segment.block_offset) OVER block, file.block_size) - segment.block_offset
+                + segment.more_blocks * file.block_size
+            ELSE embsql_internal.segment_bytes(segment.segment_type, segment.count, segment.block_id)
+        END AS n_bytes
+    FROM segment
+    JOIN pragma_database_size() AS file ON file.database_name = current_database()
+    WINDOW block AS (PARTITION BY segment.block_id ORDER BY segment.block_offset ASC)
+),
+kinds AS (
+    SELECT sized.kind, sum(sized.n_bytes) AS n_bytes FROM sized GROUP BY sized.kind
+),
+weighed AS (
+    SELECT held.*, held.n_rows * CASE held.part WHEN 'vectors' THEN coalesce(run.dim, 1) ELSE 1 END AS share
+    FROM held
+    LEFT JOIN embsql.run_records AS run ON run.run_id = held.run_id
+)
+SELECT
+    weighed.run_id, weighed.part, weighed.n_rows,
+    CAST(round(kinds.n_bytes * weighed.share / sum(weighed.share) OVER (PARTITION BY weighed.kind)) AS BIGINT) AS n_bytes
+FROM weighed
+JOIN kinds ON kinds.kind = weighed.kind;

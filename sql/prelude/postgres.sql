@@ -1912,3 +1912,37 @@ SELECT
 WHERE current_setting('statement_timeout') <> '0';
 END
 $embsql$;
+
+-- What runs take, for embsql.storage. A run's own tables are looked up by name: to read them would be to lock them all.
+CREATE OR REPLACE FUNCTION embsql_internal.stored_parts()
+RETURNS TABLE (run_id bigint, part text, n_rows bigint, n_bytes bigint)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    kind text;
+BEGIN
+    RETURN QUERY
+    SELECT run.run_id, own.part, own.n_rows, pg_total_relation_size(c.oid)
+    FROM embsql.run_records AS run
+    CROSS JOIN LATERAL (VALUES
+        ('item_embeddings', 'vectors', run.items), ('user_embeddings', 'vectors', run.users),
+        ('interactions', 'interactions', run.interactions)
+    ) AS own (kind, part, n_rows)
+    JOIN pg_class AS c ON c.relname = own.kind || '_' || run.run_id
+    JOIN pg_namespace AS home ON home.oid = c.relnamespace AND home.nspname = 'embsql_runs'
+    WHERE own.n_rows > 0;
+    FOREACH kind IN ARRAY ARRAY[
+        'histories', 'top_items', 'neighbors', 'training_log', 'metrics', 'source_checks', 'trials', 'gates', 'graph_edges',
+        'fold_in_settings', 'item_gramian', 'item_weights', 'tower_features', 'tower_layers', 'networks', 'network_layers',
+        'item_first_times', 'clusters', 'cluster_members', 'maps'
+    ] LOOP
+        RETURN QUERY EXECUTE format(
+            'SELECT held.run_id, $1, held.n_rows,
+                CAST(pg_total_relation_size(CAST(%1$L AS regclass)) * held.n_rows / sum(held.n_rows) OVER () AS bigint)
+            FROM (SELECT one.run_id, count(*) AS n_rows FROM %1$s AS one GROUP BY one.run_id) AS held', 'embsql.' || kind
+        ) USING CASE
+            WHEN kind = 'histories' THEN 'histories' WHEN kind IN ('top_items', 'neighbors') THEN 'top_k' ELSE 'others'
+        END;
+    END LOOP;
+END
+$embsql$;

@@ -74,13 +74,11 @@ SELECT embsql_internal.decides() OR embsql_internal.trains(run) AND EXISTS (
     JOIN embsql.models AS m ON m.model_name = r.model_name
     WHERE r.run_id = run AND r.status <> 'training' AND r.run_id IS DISTINCT FROM m.live_run
         AND embsql_internal.may_train(r.model_name)
-        AND NOT embsql_internal.contains(m.earlier_runs, r.run_id)
-        AND 5 <= (
+        AND m.keep_runs <= (
             SELECT count(*)
             FROM embsql.run_records AS newer
             WHERE newer.model_name = r.model_name AND newer.run_id > r.run_id AND newer.status <> 'training'
-                AND newer.run_id IS DISTINCT FROM m.live_run
-                AND NOT embsql_internal.contains(m.earlier_runs, newer.run_id)
+                AND (newer.status = 'ready') = (r.status = 'ready') AND newer.run_id IS DISTINCT FROM m.live_run
         )
 )
 $embsql$;
@@ -261,6 +259,15 @@ VALUES (embsql_internal.checked_name(model), NULL, '{}', embsql_internal.utc_now
 ON CONFLICT (model_name) DO NOTHING
 $embsql$;
 
+CREATE OR REPLACE FUNCTION embsql_internal.set_keep(model text, keep integer) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql_internal.allow(embsql_internal.decides() OR EXISTS (
+    SELECT FROM embsql.leases AS held WHERE held.model_name = model AND held.held_by = session_user
+), 'say how many runs a model keeps that he does not train');
+UPDATE embsql.models AS m SET keep_runs = keep WHERE m.model_name = model
+$embsql$;
+
 CREATE OR REPLACE FUNCTION embsql_internal.abandon_runs(model text, run bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
@@ -369,7 +376,6 @@ BEGIN
         SELECT array_remove(array_remove(m.earlier_runs || m.live_run, live), NULL) INTO earlier
         FROM embsql.models AS m
         WHERE m.model_name = model;
-        earlier := earlier[greatest(1, cardinality(earlier) - 4):];
     END IF;
     RETURN QUERY UPDATE embsql.models AS m
     SET live_run = live, earlier_runs = earlier, updated_at = embsql_internal.utc_now()
@@ -471,6 +477,8 @@ BEGIN
     IF kind = 'run_records' THEN
         PERFORM embsql_internal.drop_partition(large.kind, run)
         FROM unnest(ARRAY['item_embeddings', 'user_embeddings', 'interactions']) AS large (kind);
+        UPDATE embsql.models AS m SET earlier_runs = array_remove(m.earlier_runs, run)
+        WHERE embsql_internal.contains(m.earlier_runs, run);
     END IF;
     FOREACH part IN ARRAY CASE kind WHEN 'run_records' THEN parts || kind ELSE ARRAY[kind] END LOOP
         EXECUTE format('DELETE FROM embsql.%I WHERE run_id = $1', part) USING run;

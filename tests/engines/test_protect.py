@@ -46,6 +46,7 @@ AGGREGATES = {
     "nearest_cluster",
     "centroids",
     "validation",
+    "storage",
 }  # of what stays when a person is forgotten
 OF_TRAINERS = {"doctor"}  # which reads leases and jobs
 SEES = """

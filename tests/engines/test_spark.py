@@ -58,7 +58,7 @@ def in_spark(sql: str) -> str:
 
 def chosen() -> list[Any]:
     """Every case; all but the first of one question of each kind are slow."""
-    refused = re.compile(r"embsql\.doctor\(|newcomer\.features")
+    refused = re.compile(r"embsql\.(doctor|storage)\(|newcomer\.features")
     found, quick = [], set(ONE_OF_EACH_KIND)
     for case in cases():
         sql, rows = case.values

@@ -183,6 +183,7 @@ TRAINER = [
     "SELECT embsql_internal.close_stage('models', 'embsql.cohorts')",
     "SELECT embsql_internal.take_lease(NULL, 'x', 1000001, 'h', 1, NULL)",
     "SELECT embsql_internal.ensure_model(NULL)",
+    "SELECT embsql_internal.set_keep(NULL, NULL)",
     "SELECT embsql_internal.abandon_runs('compass', NULL)",
     "SELECT embsql_internal.leave_training(NULL, NULL, NULL, NULL)",
     "SELECT embsql.set_owner(NULL, NULL)",

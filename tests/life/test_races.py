@@ -76,7 +76,7 @@ def test_what_is_dropped_meanwhile_is_not_made_live(world, other, monkeypatch) -
 
 
 def test_what_is_made_live_meanwhile_is_not_dropped(world, other, monkeypatch) -> None:
-    before(monkeypatch, removal, "_dropped", lambda: other.promote("m@1"))
+    before(monkeypatch, removal, "_drop", lambda: other.promote("m@1"))
     with pytest.raises(RunIsLive):
         world.drop_run("m@1")
     assert live(world) == {"live_run": 1, "earlier_runs": [2, 3]}
@@ -86,10 +86,7 @@ def test_what_is_made_live_meanwhile_is_not_dropped(world, other, monkeypatch) -
 def test_what_is_made_live_meanwhile_is_not_collected(
     world, other, monkeypatch
 ) -> None:
-    world.engine.run(
-        "UPDATE embsql.models SET earlier_runs = CAST(ARRAY[] AS BIGINT[])"
-    )
-    monkeypatch.setattr(removal, "KEEP", 1)
+    world.engine.run("UPDATE embsql.models SET keep_runs = 0")
     found = removal._collectable(world.engine, "m")
     assert found == [1, 2]
     asked = [found]

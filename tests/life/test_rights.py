@@ -351,6 +351,7 @@ FORBIDDEN = [
     "SELECT embsql_internal.log_event('m', 1, 'forget', '')",
     "SELECT embsql_internal.begin_run(999, 'm', 'als', '{}', '', 1, '{}')",
     "SELECT embsql_internal.ensure_model('mine')",
+    "SELECT embsql_internal.set_keep('m', 0)",
     "SELECT embsql_internal.abandon_runs('m', 0)",
     "SELECT embsql_internal.note_row('training_log', '{\"run_id\": 1}')",
     "SELECT embsql_internal.note_row('jobs', '{\"run_id\": 1}')",

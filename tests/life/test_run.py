@@ -10,6 +10,7 @@ import embsql.errors
 from embsql.engines.columns import quote
 from embsql.errors import (
     BadModelName,
+    BadOption,
     NoPreviousRun,
     ReadOnly,
     RunIsLive,
@@ -17,7 +18,6 @@ from embsql.errors import (
     UnknownModel,
     UnknownRun,
 )
-from embsql.lifecycle.registry import KEEP
 
 SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
 
@@ -165,10 +165,32 @@ def test_the_view_and_the_question_say_the_same_of_a_run(shop) -> None:
 def test_old_runs_are_collected(shop) -> None:
     for seed in range(12):
         train(shop, seed=seed)
-    kept = statuses(shop)
-    assert len(kept) == 1 + KEEP + KEEP
-    assert list(kept.values()).count("retired") == KEEP + KEEP
-    assert list(kept.values()).count("live") == 1
+    assert statuses(shop) == {
+        run: "live" if run == 12 else "retired" for run in range(2, 13)
+    }
+
+
+def test_a_model_keeps_as_many_runs_as_it_is_asked_to(shop) -> None:
+    """The oldest go, whatever they were; the number stays with the model, and what is left is
+    gone back to. An unchanged source changes it, too.
+    """
+    for seed in range(4):
+        train(shop, seed=seed)
+    shop.rollback("shop")
+    assert train(shop, seed=9, keep=2).run_id == 5
+    assert statuses(shop) == {3: "retired", 4: "retired", 5: "live"}
+    train(shop, seed=10)
+    assert statuses(shop) == {4: "retired", 5: "retired", 6: "live"}
+    assert train(shop, seed=10, keep=1).skipped
+    assert shop.rollback("shop") == 5
+    with pytest.raises(NoPreviousRun):
+        shop.rollback("shop")
+    newest = train(shop, seed=11, keep=0).run_id
+    assert statuses(shop) == {newest: "live"}
+    with pytest.raises(
+        BadOption, match="keep must be a whole number from 0 to 1000, or none"
+    ):
+        train(shop, keep=-1)
 
 
 def test_forget_a_person(shop) -> None:

@@ -51,8 +51,8 @@ def named(question: str, **arguments: Any) -> Call:
     return Call(question, arguments, f"embsql.{question}({words})")
 
 
-# what they answer is of the machine and of the questions, not of a world
-NOT_OF_A_WORLD = {"doctor", "help"}
+# what they answer is of the machine, of the questions and of what was written how, not of a world
+NOT_OF_A_WORLD = {"doctor", "help", "storage"}
 
 
 def asked() -> list[str]:

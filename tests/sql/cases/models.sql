@@ -50,6 +50,14 @@ SELECT * FROM embsql.gate('angles@2');
 -- what there is to mend
 SELECT severity, finding, remedy FROM embsql.doctor() WHERE subject = 'compass';
 
+-- what each run takes
+SELECT model_name, run_id, part, rows FROM embsql.storage() WHERE model_name = 'compass' AND part = 'vectors';
+--= compass | 1 | vectors | 10
+
+-- none takes nothing
+SELECT count(*) AS n FROM embsql.storage() WHERE rows < 1 OR bytes IS NULL OR bytes < 0;
+--= 0
+
 -- help of one question
 SELECT question, arguments, columns, example FROM embsql.help('similar_items');
 --= similar_items | model text, for_item text, k int = 10 | item_id text, rank int, score double | SELECT * FROM embsql.similar_items('demo', 'mug-03', k => 3);
