@@ -75,7 +75,6 @@ def _works(
     ranking = evaluator.questions.rank(embeddings, max(evaluator.k))  # (m, k)
     figures = evaluator.figures(ranking, embeddings)
     table = np.column_stack(list(figures.values()))  # (m, c)
-    baselines = (evaluator.popular, evaluator.itemknn)
 
     def measuring() -> None:
         found = evaluator.questions.rank(embeddings, max(evaluator.k))  # (m, k)
@@ -88,7 +87,7 @@ def _works(
         "measuring": measuring,
         "baselines": lambda: Evaluator.prepare(parts, run),
         "their figures": lambda: [
-            evaluator.figures(ranking, embeddings) for ranking in baselines
+            evaluator.figures(ranking, embeddings) for ranking in evaluator.baselines
         ],
         "intervals": lambda: metrics.intervals(table, run.seed),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from embsql.data import CsrMatrix, Float32, Int32, Interactions, indptr_of
+from embsql.data import CsrMatrix, Float32, Int32, Int64, Interactions, indptr_of
 from embsql.run import Run
 
 # of each item, as in the published table for item-kNN (BARS, Gowalla)
@@ -12,19 +12,20 @@ N_NEIGHBORS = 100
 TINY = 1e-12  # less than any similarity that counts
 
 
-def popular(train: Interactions, excluded: CsrMatrix, k: int) -> Int32:
+def popular(counts: Int64, excluded: CsrMatrix, k: int) -> Int32:
     """The k items with the most training pairs, without those excluded: (m, k), -1 at the end.
+
+    `counts` (n_items,) says how many each item has.
 
     A pair counts once whatever its weight, so that one heavy buyer does not make an item popular.
     Equal counts are ordered by ascending item code. `excluded` has one row of items per user.
     """
     from embsql.numeric.topk import first_unseen
 
-    counts = np.bincount(train.item, minlength=train.n_items)  # (n_items,)
     order = np.argsort(-counts, kind="stable")[
         : np.count_nonzero(counts)
     ]  # (items with pairs,)
-    return first_unseen(order.astype(np.int32), excluded, k, train.n_items)
+    return first_unseen(order.astype(np.int32), excluded, k, len(counts))
 
 
 def item_knn(

@@ -16,7 +16,9 @@ import numpy as np
 from embsql.data import CsrMatrix, Embeddings, Float64, Int32, Int64
 from embsql.errors import NotEvaluated
 from embsql.evaluation import baselines, metrics
+from embsql.evaluation.metrics import Part
 from embsql.evaluation.splits import Mask, Split
+from embsql.evaluation.tally import Key, Metric, Tally
 from embsql.numeric.blas import one_blas_thread
 from embsql.run import Run
 
@@ -24,25 +26,7 @@ NEW_USER_PAIRS = 2  # a user with at most this many training pairs is new
 # the most popular items that together carry this share of the training pairs are the head
 HEAD_SHARE = 0.5
 
-Key = tuple[str, str, int]  # of a figure: segment, metric, k
 Jobs = dict[Key, Callable[[], Float64]]  # that make figures: (m,) each
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One figure of a model on a split, beside the same figure of the two baselines."""
-
-    # all, users:new, users:light, users:heavy, items:head, items:tail; asked: counts
-    segment: str
-    metric: str  # recall ndcg hit_rate mrr map coverage diversity novelty
-    k: int  # length of the lists; 0 for a count
-    value: float
-    # None where the baseline's lists are too short for the figure
-    popular_value: float | None
-    itemknn_value: float | None
-    # 95% interval over users; None for coverage, which is not a mean over users
-    ci_low: float | None
-    ci_high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +35,26 @@ class Known:
 
     users: Mask  # (m,) of the users asked
     items: Mask  # (n_items,)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What is to be known of all training pairs, where questions are about a part of the users."""
+
+    counts: Int64  # (n_items,) training pairs of every item
+    n_users: int  # users with training pairs
+    light: float  # up to so many training pairs has a user who is light
+
+    @classmethod
+    def of(cls, parts: Split, asked: Int64) -> Whole:
+        """That of a split, whose users who are asked have so many training pairs (m,)."""
+        train = parts.train
+        old = asked[asked > NEW_USER_PAIRS]
+        return cls(
+            np.bincount(train.item, minlength=train.n_items),  # (n_items,)
+            max(1, len(np.unique(train.user))),
+            float(np.median(old)) if len(old) else 0.0,
+        )
 
 
 def measure(
@@ -79,21 +83,24 @@ class Questions:
     seen: CsrMatrix  # m rows: their training items
     excluded: CsrMatrix  # m rows: the items that their lists may not have
     relevant: CsrMatrix  # m rows: their held-out items
-    counts: Int64  # (n_items,) training pairs of every item
+    whole: Whole
     facts: Mapping[str, int]  # what is asked: name -> how many
 
     @classmethod
-    def prepare(cls, parts: Split, run: Run) -> Questions:
-        """Make a split ready."""
+    def prepare(cls, parts: Split, run: Run, whole: Whole | None = None) -> Questions:
+        """Make a split ready, or the part of it that some users are."""
         users = np.unique(parts.held_out.user)  # (m,)
         seen = _take_rows(parts.train.by_user(), users)
         relevant = _take_rows(parts.held_out.by_user(), users)
         excluded = CsrMatrix.empty(len(users)) if parts.repeats else seen
-        counts = np.bincount(
-            parts.train.item, minlength=parts.train.n_items
-        )  # (n_items,)
-        facts = {**parts.facts, **_facts(parts, seen, counts)}
-        return cls(run, users, seen, excluded, relevant, counts, facts)
+        whole = whole or Whole.of(parts, seen.counts)
+        facts = {**parts.facts, **_facts(parts, seen, whole.counts)}
+        return cls(run, users, seen, excluded, relevant, whole, facts)
+
+    @property
+    def counts(self) -> Int64:
+        """Training pairs of every item: (n_items,)."""
+        return self.whole.counts
 
     @property
     def known(self) -> Known:
@@ -162,10 +169,10 @@ class Questions:
         """
         pairs = self.seen.counts  # (m,)
         new = pairs <= NEW_USER_PAIRS  # (m,)
-        median = 0 if new.all() else np.median(pairs[~new])
+        heavy = pairs > self.whole.light  # (m,)
         yield "users:new", new
-        yield "users:light", ~new & (pairs <= median)
-        yield "users:heavy", ~new & (pairs > median)
+        yield "users:light", ~new & ~heavy
+        yield "users:heavy", ~new & heavy
 
     def item_segments(self) -> Iterator[tuple[str, Mask]]:
         """All items, and parts of them: (n_items,) each; of which held-out ones count as right."""
@@ -187,10 +194,8 @@ class Evaluator:
 
     k: tuple[int, ...]
     questions: Questions
-    n_users: int  # users with training pairs
     known: Known  # what the models to be measured have vectors of
-    popular: Int32  # (m, max k) ranking by popularity
-    itemknn: Int32  # (m, max k) ranking by item-kNN
+    baselines: list[Int32]  # (m, max k) rankings each: by popularity, by item-kNN
 
     @classmethod
     def prepare(
@@ -210,81 +215,75 @@ class Evaluator:
             reason = f"every k must be at least 1, got {list(k)}"
             raise NotEvaluated(name="the model", reason=reason)
         longest = max(k)
-        train = parts.train
-        questions = Questions.prepare(parts, run)
-        popular = baselines.popular(train, questions.excluded, longest)  # (m, max k)
+        made = cls.of_block(Questions.prepare(parts, run), k)
+        questions = made.questions
         itemknn = baselines.item_knn(
-            train, questions.seen, longest, run, repeats=parts.repeats
-        )
+            parts.train, questions.seen, longest, run, repeats=parts.repeats
+        )  # (m, max k)
+        made.baselines.append(_only(questions.known.users, itemknn))
+        if vectors is None:
+            return made
+        users, items = vectors
+        return replace(made, known=Known(users[questions.users], items))
+
+    @classmethod
+    def of_block(cls, questions: Questions, k: Sequence[int]) -> Evaluator:
+        """Without item-kNN, whose neighbors depend on the pairs of all users."""
         known = questions.known
-        trained_users = known.users  # (m,)
-        if vectors is not None:
-            users, items = vectors
-            known = Known(users[questions.users], items)
-        return cls(
-            k=tuple(sorted(set(k))),
-            questions=questions,
-            n_users=max(1, len(np.unique(train.user))),
-            known=known,
-            popular=_only(trained_users, popular),
-            itemknn=_only(trained_users, itemknn),
-        )
+        popular = baselines.popular(questions.counts, questions.excluded, max(k))
+        lengths = tuple(sorted(set(k)))
+        return cls(lengths, questions, known, [_only(known.users, popular)])
 
     def measure(self, embeddings: Embeddings) -> list[Metric]:
         """Every figure of a model."""
-        ranking = self.questions.rank(embeddings, max(self.k), self.known)  # (m, max k)
-        rankings = (ranking, self.popular, self.itemknn)
-        with one_blas_thread():  # others would go on spinning after each product
-            rows = self._means_over_users(rankings, embeddings)
-        rows += [self._coverage(rankings, k) for k in self.k]
+        everybody = Part(0, len(self.questions.users))
+        n_known = int(np.count_nonzero(self.known.items))
+        rows = self.tally(embeddings, everybody).rows(self.k, n_known)
         if self.questions.counts.any():
             return rows
         return [_without_baselines(row) for row in rows]
 
     def facts(self) -> list[Metric]:
         """What was asked, as figures of the segment `asked`."""
-        nothing = (None, None, None, None)
-        facts = self.questions.facts.items()
-        return [
-            Metric("asked", name, 0, float(count), *nothing) for name, count in facts
-        ]
+        return facts_as_figures(self.questions.facts)
 
-    def _means_over_users(
-        self, rankings: Sequence[Int32], embeddings: Embeddings
-    ) -> list[Metric]:
-        """The figures that are means over users, of the model's and the baselines' rankings."""
-        figures = [self.figures(ranking, embeddings) for ranking in rankings]
-        # of those in which some user has part
-        keys = [key for key, values in figures[0].items() if np.isfinite(values).any()]
-        tables = [
-            np.column_stack([values[key] for key in keys]) for values in figures
-        ]  # (m, c)
-        low, high = metrics.intervals(tables[0], self.questions.run.seed)  # (c,) each
-        columns = np.column_stack([*map(metrics.means, tables), low, high])  # (c, 5)
-        rows = zip(keys, columns.tolist(), strict=True)
-        return [
-            Metric(*key, value, *map(_finite, others)) for key, (value, *others) in rows
-        ]
+    def tally(self, embeddings: Embeddings, part: Part) -> Tally:
+        """The sums of every figure of a model, of a part of those who are asked."""
+        ranking = self.questions.rank(embeddings, max(self.k), self.known)  # (m, max k)
+        rankings = [ranking, *self.baselines]
+        with one_blas_thread():  # others would go on spinning after each product
+            figures = [self.figures(ranking, embeddings) for ranking in rankings]
+            tables = [np.column_stack([*one.values()]) for one in figures]  # (m, c)
+            resamples = metrics.resampled(tables[0], part, self.questions.run.seed)
+        return Tally(
+            list(figures[0]),
+            np.array([metrics.sums(table) for table in tables]),  # (r, 2c)
+            resamples,
+            np.array([self._listed(ranking) for ranking in rankings]),
+        )
+
+    def _listed(self, ranking: Int32) -> list[Mask]:
+        """Which items (n_items,) are in a list of each length."""
+        n_items = len(self.questions.counts)
+        return [metrics.listed(ranking[:, :k], n_items) for k in self.k]
 
     def figures(self, ranking: Int32, embeddings: Embeddings) -> dict[Key, Float64]:
         """Every figure that is a mean over users: (m,) each."""
-        counts = self.questions.counts  # (n_items,)
+        counts, n_users = self.questions.counts, self.questions.whole.n_users
         jobs: Jobs = {}
         for k in self.k:
             top = ranking[:, :k]  # (m, k)
             jobs["all", "diversity", k] = partial(
                 metrics.diversity, top, embeddings.items
             )
-            jobs["all", "novelty", k] = partial(
-                metrics.novelty, top, counts, self.n_users
-            )
+            jobs["all", "novelty", k] = partial(metrics.novelty, top, counts, n_users)
         return self.questions.figures(ranking, self.k, jobs)
 
-    def _coverage(self, rankings: Sequence[Int32], k: int) -> Metric:
-        model, popular, itemknn = (
-            metrics.coverage(ranking[:, :k], self.known.items) for ranking in rankings
-        )
-        return Metric("all", "coverage", k, model, popular, itemknn, None, None)
+
+def facts_as_figures(facts: Mapping[str, int]) -> list[Metric]:
+    """What was asked, as figures of the segment `asked`."""
+    nothing = (None, None, None, None)
+    return [Metric("asked", name, 0, float(n), *nothing) for name, n in facts.items()]
 
 
 def _without_baselines(figure: Metric) -> Metric:
@@ -332,8 +331,3 @@ def _only(served: Mask, ranking: Int32) -> Int32:
     """The ranking (m, k), empty for users who are not served (m,)."""
     ranking[~served] = -1
     return ranking
-
-
-def _finite(value: float) -> float | None:
-    """The value, None for NaN: no table may hold one."""
-    return float(value) if np.isfinite(value) else None

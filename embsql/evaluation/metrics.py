@@ -8,6 +8,7 @@ items of a segment.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,13 +111,11 @@ PER_USER: dict[str, Callable[[Hits, Int64], Float64]] = {
 # --- from the lists themselves -------------------------------------------------------------------
 
 
-def coverage(ranking: Int32, catalog: NDArray[np.generic]) -> float:
-    """Share of the catalog that is in at least one list.
-
-    The catalog (n_items,) is not 0 for the items that it has.
-    """
-    listed = np.unique(ranking[ranking >= 0])
-    return len(listed) / max(1, int(np.count_nonzero(catalog)))
+def listed(ranking: Int32, n_items: int) -> NDArray[np.bool_]:
+    """Which items are in at least one list: (n_items,)."""
+    found = np.zeros(n_items, bool)
+    found[ranking[ranking >= 0]] = True
+    return found
 
 
 def novelty(ranking: Int32, counts: Int64, n_users: int) -> Float64:
@@ -171,8 +170,18 @@ def means(figures: Float64) -> Float64:
 
     (c,), NaN where none has.
     """
-    has_part = np.isfinite(figures)  # (m, c)
-    return _ratio(np.where(has_part, figures, 0).sum(axis=0), has_part.sum(axis=0))
+    return ratios(sums(figures))
+
+
+def sums(figures: Float64) -> Float64:
+    """Sums of the columns of figures (m, c), then how many users have part in each: (2c,)."""
+    total: Float64 = _values_and_ones(figures).sum(axis=0)
+    return total
+
+
+def ratios(sums: Float64) -> Float64:
+    """The means (c,) of what `sums` (2c,) gives."""
+    return _ratio(*np.hsplit(sums, 2))
 
 
 def intervals(figures: Float64, seed: int) -> tuple[Float64, Float64]:
@@ -181,25 +190,69 @@ def intervals(figures: Float64, seed: int) -> tuple[Float64, Float64]:
     Percentile bootstrap, Efron & Tibshirani 1993, in its Poisson form: in each of 1,000 resamples a
     user counts Poisson(1) times, which makes every resample a row of one matrix product.
     """
+    return percentiles(resampled(figures, Part(0, len(figures)), seed))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where some users stand among all who are asked."""
+
+    first: int  # how many come before them
+    whole: int  # how many there are
+
+
+def resampled(figures: Float64, part: Part, seed: int) -> Float32:
+    """What `sums` gives of every resample: (1000, 2c).
+
+    Figures (m, c) may be of a part of the users: those of all parts add up to the whole's.
+    """
+    table = _values_and_ones(figures).astype(np.float32)  # (m, 2c)
+    parts = [counts @ table for counts in _poisson_counts(len(figures), part, seed)]
+    return np.vstack(parts)
+
+
+def _values_and_ones(figures: Float64) -> Float64:
+    """Figures (m, c), 0 for who has no part, and 1 for who has: (m, 2c)."""
     has_part = np.isfinite(figures)  # (m, c)
-    columns = [np.where(has_part, figures, 0), has_part]
-    values_and_ones = np.hstack(columns).astype(np.float32)  # (m, 2c)
-    parts = [counts @ values_and_ones for counts in _poisson_counts(len(figures), seed)]
-    sums, sizes = np.hsplit(np.vstack(parts), 2)  # (1000, c) each
+    return np.hstack([np.where(has_part, figures, 0), has_part])
+
+
+def percentiles(resamples: Float32) -> tuple[Float64, Float64]:
+    """The ends of the intervals, (c,) each, of what `resampled` (1000, 2c) gives."""
+    sums, sizes = np.hsplit(resamples, 2)  # (1000, c) each
     nan = np.full(sums.shape, np.nan, np.float32)
-    resampled = np.divide(sums, sizes, out=nan, where=sizes > 0)  # (1000, c)
-    low, high = np.nanpercentile(resampled, PERCENTILES, axis=0)  # (c,) each
+    found = np.divide(sums, sizes, out=nan, where=sizes > 0)  # (1000, c)
+    low, high = np.nanpercentile(found, PERCENTILES, axis=0)  # (c,) each
     return low.astype(np.float64), high.astype(np.float64)
 
 
-def _poisson_counts(m: int, seed: int) -> Iterator[Float32]:
+def _poisson_counts(m: int, part: Part, seed: int) -> Iterator[Float32]:
     """How often each of m users counts in some of the resamples, (b, m) at a time."""
     table = _poisson_table()
-    rng = np.random.default_rng(seed)
     size = max(1, min(RESAMPLES, BLOCK_COUNTS // max(1, m)))
     for first in range(0, RESAMPLES, size):
-        shape = (min(size, RESAMPLES - first), m)
-        yield table[rng.integers(0, len(table), shape, np.uint16)]
+        rows = range(first, min(first + size, RESAMPLES))
+        yield table[_numbers(rows, m, part, seed)]
+
+
+def _numbers(rows: range, m: int, part: Part, seed: int) -> NDArray[np.uint16]:
+    """Random numbers (b, m) for the m users of a part, of some resamples.
+
+    All of one resample lie next to each other in the seed's stream, so that whoever knows a part of
+    the users draws as one who knows all.
+    """
+    if m == part.whole:
+        return _drawn(rows.start * m, len(rows) * m, seed).reshape(len(rows), m)
+    begins = [row * part.whole + part.first for row in rows]
+    return np.array([_drawn(begin, m, seed) for begin in begins])  # (b, m)
+
+
+def _drawn(begin: int, n: int, seed: int) -> NDArray[np.uint16]:
+    """Some numbers (n,) of the stream of 16 bits each that a seed begins; four are one step."""
+    step, before = divmod(begin, 4)
+    steps = -(-(before + n) // 4)
+    raw = np.random.PCG64(seed).advance(step).random_raw(steps)  # (steps,)
+    return raw.astype("<u8").view("<u2")[before : before + n]
 
 
 def _poisson_table() -> Float32:

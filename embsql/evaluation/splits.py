@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Int64, Interactions
+from embsql.data import Float64, Int64, Interactions
 from embsql.errors import InvalidArgument, NotEvaluated
 
 Mask = NDArray[np.bool_]
@@ -41,6 +41,7 @@ class Cut:
     repeats: bool  # whether to ask again for what was known
     # time: ask about what came later than this instant; none: about the last fraction
     after: int | None = None
+    first: int = 0  # how many pairs come before these, where they are a part
 
 
 def split(
@@ -74,7 +75,7 @@ def split(
     the method is unknown, needs a time that is missing, or nothing can be held out; InvalidArgument
     for repeats of another method than time.
     """
-    name = resolve_split(data, method, repeats=repeats)
+    name = resolve_split(method, has_time=data.time is not None, repeats=repeats)
     if not 0 < fraction < 1:
         raise _not_evaluated(
             f"the held-out fraction must be between 0 and 1, got {fraction}"
@@ -82,13 +83,17 @@ def split(
     method = name.removesuffix(REPEATS)
     parts = METHODS[method](data, Cut(seed, fraction, average, repeats))
     if not len(parts.held_out):
-        raise _not_evaluated(
-            f"split '{name}' finds nothing to hold out; {NEEDS[method]}"
-        )
+        raise nothing_held_out(name)
     return parts
 
 
-def resolve_split(data: Interactions, method: str, *, repeats: bool = False) -> str:
+def nothing_held_out(name: str) -> NotEvaluated:
+    """What to raise where a split of this name leaves nothing to ask about."""
+    need = NEEDS[name.removesuffix(REPEATS)]
+    return _not_evaluated(f"split '{name}' finds nothing to hold out; {need}")
+
+
+def resolve_split(method: str, *, has_time: bool, repeats: bool = False) -> str:
     """What figures on a split are filed under.
 
     Raises NotEvaluated or InvalidArgument when the data do not allow it.
@@ -96,9 +101,9 @@ def resolve_split(data: Interactions, method: str, *, repeats: bool = False) -> 
     if method not in {"auto", *METHODS}:
         known = ", ".join(("auto", *METHODS))
         raise _not_evaluated(f"there is no split '{method}', only {known}")
-    default = "random" if data.time is None else "last"
+    default = "last" if has_time else "random"
     name = default if method == "auto" else method
-    if name != "random" and data.time is None:
+    if name != "random" and not has_time:
         missing = "needs event_time, which the source does not give; select it or use 'random'"
         raise _not_evaluated(f"split '{name}' {missing}")
     if repeats and name != "time":
@@ -128,8 +133,7 @@ def _last(data: Interactions, cut: Cut) -> Split:
         return Split("last", data, data)
     latest = np.maximum.reduceat(data.time, begins)  # (u,)
     is_latest = data.time == np.repeat(latest, counts)  # (n,)
-    lots = np.random.default_rng(cut.seed).permutation(len(data))  # (n,)
-    lots = np.where(is_latest, lots, -1)  # (n,)
+    lots = np.where(is_latest, _lots(len(data), cut), -1.0)  # (n,)
     drawn = lots == np.repeat(np.maximum.reduceat(lots, begins), counts)  # (n,)
     tied = np.add.reduceat(is_latest, begins, dtype=np.int64) > 1  # (u,)
     held_out = drawn & np.repeat(counts > 1, counts)  # (n,)
@@ -170,7 +174,7 @@ def _is_late(time: Int64, cut: Cut) -> Mask:
 def _random(data: Interactions, cut: Cut) -> Split:
     """A fraction of the pairs of every user with at least two."""
     matrix = data.by_user()
-    lots = np.random.default_rng(cut.seed).random(len(data))  # (n,)
+    lots = _lots(len(data), cut)  # (n,)
     order = np.lexsort((lots, data.user))  # (n,) shuffled within users
     begins = np.repeat(matrix.indptr[:-1], matrix.counts)  # (n,)
     rank = np.empty(
@@ -180,6 +184,12 @@ def _random(data: Interactions, cut: Cut) -> Split:
     most = np.maximum(matrix.counts - 1, 0)  # (n_users,)
     taken = np.clip(np.rint(matrix.counts * cut.fraction), 1, most)  # (n_users,)
     return _by_pair("random", data, rank < taken[data.user], {})
+
+
+def _lots(n: int, cut: Cut) -> Float64:
+    """Numbers from 0 to 1 for n pairs (n,): each depends on the seed and the pair's place alone."""
+    stream = np.random.PCG64(cut.seed).advance(cut.first)
+    return np.random.Generator(stream).random(n)
 
 
 def _by_pair(

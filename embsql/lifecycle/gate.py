@@ -17,8 +17,9 @@ import numpy as np
 
 from embsql.data import Embeddings, Float64, Interactions
 from embsql.evaluation import metrics
-from embsql.evaluation.evaluator import Known, Metric, Questions
+from embsql.evaluation.evaluator import Known, Questions
 from embsql.evaluation.splits import REPEATS, Cut, Mask, Split, by_time
+from embsql.evaluation.tally import Metric
 from embsql.lifecycle.loaded import Loaded, keys
 from embsql.run import Run
 

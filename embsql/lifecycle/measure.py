@@ -23,8 +23,9 @@ from embsql.errors import (
     NotEvaluated,
     shared,
 )
-from embsql.evaluation.evaluator import Evaluator, Metric
+from embsql.evaluation.evaluator import Evaluator
 from embsql.evaluation.splits import REPEATS, Split, resolve_split, split
+from embsql.evaluation.tally import Metric
 from embsql.lifecycle import gate, registry, test_set
 from embsql.lifecycle.gate import Candidate, Comparison, Verdict
 from embsql.lifecycle.loaded import Loaded, Side, load_run
@@ -77,7 +78,8 @@ def split_name_of(plan: Plan, data: Interactions) -> str:
     """What the plan's figures are filed under."""
     if plan.test:
         return test_set.NAME + REPEATS * plan.repeats
-    return resolve_split(data, plan.split, repeats=plan.repeats)
+    has_time = data.time is not None
+    return resolve_split(plan.split, has_time=has_time, repeats=plan.repeats)
 
 
 def parts_of(plan: Plan, data: Interactions) -> Split:

@@ -17,8 +17,9 @@ from embsql.data import Float64, Int32, Interactions
 from embsql.engines import Engine
 from embsql.errors import NotEvaluated
 from embsql.evaluation import metrics
-from embsql.evaluation.evaluator import Key, Known, Questions
+from embsql.evaluation.evaluator import Known, Questions
 from embsql.evaluation.splits import Split
+from embsql.evaluation.tally import Key
 from embsql.lifecycle import test_set
 from embsql.lifecycle.loaded import Loaded, joined, keys, load_run
 from embsql.lifecycle.measure import fit, parts_of, stored_data, trained_plan

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from embsql.data import Embeddings
-from embsql.evaluation.evaluator import Metric
 from embsql.evaluation.splits import Split, split
+from embsql.evaluation.tally import Metric
 from embsql.lifecycle.gate import Candidate, Comparison, alike, anew, as_it_is, judged
 from embsql.lifecycle.loaded import Loaded, Side
 from embsql.run import Run

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import astuple, replace
+from functools import reduce
+from operator import add
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from embsql.data import Embeddings
 from embsql.errors import Cancelled, NotEvaluated
 from embsql.evaluation.evaluator import Evaluator, Questions, measure
+from embsql.evaluation.metrics import Part
 from embsql.evaluation.splits import Split, split
 from embsql.run import Run
 from tests.conftest import real
@@ -235,4 +240,24 @@ def test_measuring_stops_when_asked():
             Embeddings(*(np.ones((n, 2), np.float32) for n in shape)),
             parts,
             Run(on_check=stop),
+        )
+
+
+def test_blocks_of_users_add_up_to_the_whole():
+    embeddings, parts = world("last", pairs=400)
+    whole = Evaluator.prepare(parts, Run(), k=K)
+    asked, users = whole.questions, whole.questions.users
+    tallies = []
+    for first, last in ((0, 5), (5, 5), (5, len(users))):
+        some = np.isin(parts.held_out.user, users[first:last])
+        block = replace(parts, held_out=parts.held_out.where(some))
+        questions = Questions.prepare(block, Run(), asked.whole)
+        part = Part(first, len(users))
+        tallies.append(Evaluator.of_block(questions, K).tally(embeddings, part))
+    wanted = whole.measure(embeddings)
+    found = reduce(add, tallies).rows(whole.k, np.count_nonzero(whole.known.items))
+    for one, other in zip(found, wanted, strict=True):
+        assert one.itemknn_value is None
+        assert astuple(one) == pytest.approx(
+            astuple(replace(other, itemknn_value=None)), abs=1e-6
         )

@@ -101,9 +101,9 @@ def test_figures_are_their_plain_definitions(k):
             assert values[user] == pytest.approx(plain[name], nan_ok=True), (name, user)
 
 
-def test_coverage_is_of_what_can_be_recommended():
+def test_listed_is_what_is_in_a_list():
     ranking = np.array([[0, 1], [1, -1]], np.int32)
-    assert metrics.coverage(ranking, np.array([4, 3, 2, 0])) == pytest.approx(2 / 3)
+    assert metrics.listed(ranking, 4).tolist() == [True, True, False, False]
 
 
 def test_novelty_is_bits_of_the_share_of_users():
@@ -168,6 +168,17 @@ def test_intervals_are_a_matter_of_the_seed_not_of_blocks():
         for a, b in zip(metrics.intervals(figures, 4), again, strict=True)
     )
     assert (metrics.intervals(figures, 5)[0] != again[0]).any()
+
+
+def test_parts_of_the_users_are_drawn_as_the_whole_is():
+    figures = np.random.default_rng(1).random((51, 2))
+    figures[7] = np.nan
+    whole = metrics.resampled(figures, metrics.Part(0, 51), 4)
+    parts = [
+        metrics.resampled(figures[first:last], metrics.Part(first, 51), 4)
+        for first, last in ((0, 9), (9, 9), (9, 40), (40, 51))
+    ]
+    assert np.allclose(sum(parts), whole, rtol=1e-6)
 
 
 def test_one_user_has_an_interval_of_one_point():

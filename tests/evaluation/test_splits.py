@@ -235,11 +235,24 @@ def test_random_is_a_matter_of_the_seed():
     )
 
 
+@pytest.mark.parametrize("method", ["last", "random"])
+def test_a_part_of_the_users_is_cut_as_the_whole_is(method):
+    data = crowd()
+    whole = METHODS[method](data, Cut(3, 0.2, average=False, repeats=False))
+    held, first = [], 0
+    for low, high in ((0, 7), (7, 8), (8, data.n_users)):
+        part = data.where((data.user >= low) & (data.user < high))
+        cut = Cut(3, 0.2, average=False, repeats=False, first=first)
+        held += pairs(METHODS[method](part, cut).held_out)
+        first += len(part)
+    assert held == pairs(whole.held_out)
+
+
 def test_auto_is_last_with_time_and_random_without():
     data, timeless = crowd(), crowd(timed=False)
-    assert resolve_split(data, "auto") == "last"
+    assert resolve_split("auto", has_time=True) == "last"
     assert pairs(split(data, "auto").held_out) == pairs(split(data, "last").held_out)
-    assert resolve_split(timeless, "auto") == "random"
+    assert resolve_split("auto", has_time=False) == "random"
     assert pairs(split(timeless, "auto", seed=5).held_out) == pairs(
         split(timeless, "random", seed=5).held_out
     )
