@@ -28,13 +28,13 @@ asked AS (
   SELECT pair.entity, pair.place, pair.direction_a, pair.direction_b FROM pair WHERE pair.place <= 5000
 ),
 near AS ( -- cosines to five decimals, so that what is equally near is in the same order in both runs,
-  -- in one number with the neighbor's place: DuckDB then keeps the nearest, and sorts no others
+  -- in one double with the neighbor's place: DuckDB then keeps the nearest, and sorts no others
   SELECT
     asked.entity,
     asked.place,
     sample.place AS neighbor,
-    1024 * round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) - sample.place AS near_a,
-    1024 * round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) - sample.place AS near_b
+    1024 * CAST(round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) AS FLOAT8) - sample.place AS near_a,
+    1024 * CAST(round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) AS FLOAT8) - sample.place AS near_b
   FROM asked
   JOIN sample ON sample.entity = asked.entity AND sample.place <> asked.place
 ),
