@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from numba import njit
@@ -11,6 +12,7 @@ from numba.core.caching import IndexDataCacheFile
 
 from embsql import phases
 
+CACHE_LOCK = "embsql.lock"  # in the folder of what is cached
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 # Sums may be reordered, which is what lets them use vector registers; NaN and infinity keep their
@@ -54,6 +56,18 @@ class CacheIndex(IndexDataCacheFile):
             return super()._load_index()
         except (AttributeError, ImportError):
             return {}
+
+    def save(self, key: Any, data: Any) -> None:
+        """Add code, one process at a time.
+
+        Two at once would take one file's name for the code of two signatures, and one would later
+        run the other's.
+        """
+        from filelock import FileLock
+
+        # another user's lock can be taken too
+        with FileLock(Path(self._cache_path) / CACHE_LOCK, mode=0o666):
+            super().save(key, data)
 
 
 def _decorator(**options: Any) -> Callable[[Kernel], Kernel]:

@@ -9,12 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from embsql.data import CsrMatrix
 from embsql.numeric import kmeans
 from embsql.numeric import tiles as tiles_code
 from embsql.numeric import vectors as vector_code
-from embsql.numeric.compiler import compiled
+from embsql.numeric.compiler import CACHE_LOCK, CacheIndex, compiled
 from embsql.numeric.linalg import multiply
 from embsql.numeric.plain import compiled_loops_only
 from embsql.numeric.tiles import TARGET_LANES
@@ -318,7 +319,7 @@ def test_copies_are_averaged_by_what_they_learned() -> None:
 MODULE = """
 from typing import NamedTuple
 import numpy as np
-from embsql.numeric.compiler import compiled
+from embsql.numeric.compiler import CACHE_LOCK, CacheIndex, compiled
 
 class Table(NamedTuple):
     column: np.ndarray
@@ -345,3 +346,21 @@ def test_code_that_another_version_has_cached_is_compiled_anew(tmp_path) -> None
     assert list((tmp_path / "__pycache__").glob("*.nbi")), (
         "or there was nothing to be stale"
     )
+
+
+def test_code_is_cached_by_one_process_at_a_time(tmp_path, monkeypatch) -> None:
+    """numba reads which files there are, and then names the next: of two processes each would
+    write that one, and the code of one signature would be called for the other's.
+    """
+    another = FileLock(tmp_path / CACHE_LOCK)
+
+    def read(_index: CacheIndex) -> dict[str, str]:
+        with pytest.raises(Timeout):
+            another.acquire(timeout=0)
+        return {}
+
+    monkeypatch.setattr(CacheIndex, "_load_index", read)
+    index = CacheIndex(str(tmp_path), "total", "stamp")
+    index.save("a signature", "code")
+    monkeypatch.undo()
+    assert index.load("a signature") == "code"
