@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
-from embsql.api.database import connect
+from embsql.api.database import Database, connect
 from embsql.numeric.plain import compiled_loops_only
 
 EVENTS = (
     "SELECT i % 41 AS user_id, i * 31 % 23 AS item_id, 1 + i % 5 AS weight, i AS event_time "
     "FROM range(2000) t(i)"
 )
-TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
+Trainings = Sequence[tuple[str, dict[str, Any]]]
+LEAST_SQUARES: Trainings = (
     ("als", {"evaluate": True, "gate": False}),
     ("als", {"feedback": "explicit"}),
     ("svd", {}),
+)
+SKIP_GRAMS: Trainings = (
     ("item2vec", {"method": "skipgram"}),
     ("item2vec", {"method": "cbow"}),
     ("item2vec", {"method": "ppmi"}),
@@ -24,19 +30,32 @@ TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def compile_all() -> None:
-    """Train, cluster and materialize in memory.
+    """Train, cluster and materialize in memory, each family of loops in a process of its own.
 
-    What numba compiles meanwhile stays in its cache.
+    In one process numba compiles one function at a time. What it compiles stays in its cache.
     """
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        list(processes.map(_compile, (_least_squares, _skip_grams)))
+
+
+def _compile(family: Callable[[Database], None]) -> None:
     with compiled_loops_only(), connect(":memory:") as database:
-        for number, (algorithm, options) in enumerate(TRAININGS):
-            database.train(
-                f"m{number}",
-                EVENTS,
-                algorithm=algorithm,
-                dim=8,
-                progress=False,
-                **options,
-            )
-        database.cluster("m0")
-        database.materialize("m0")
+        family(database)
+
+
+def _least_squares(database: Database) -> None:
+    _train(database, LEAST_SQUARES)
+    database.cluster("m0")
+    database.materialize("m0")
+
+
+def _skip_grams(database: Database) -> None:
+    _train(database, SKIP_GRAMS)
+
+
+def _train(database: Database, trainings: Trainings) -> None:
+    """Train them as models m0, m1, ..."""
+    for number, (algorithm, options) in enumerate(trainings):
+        database.train(
+            f"m{number}", EVENTS, algorithm=algorithm, dim=8, progress=False, **options
+        )
