@@ -371,6 +371,13 @@ class SourceWithoutTimes(EmbsqlError):
     one, or name it: embsql watch shop --source events --time-col ordered_at"""
 
 
+class OtherTimes(EmbsqlError):
+    """the newest time of what model "{name}" is to watch is {found}, and of what its run {run_id}
+    was trained on {trained}: their units differ, so all events would be new, or none. A timestamp
+    is read as microseconds since 1970. Watch a SELECT or a table that has them as training read
+    them, for example to_timestamp(seconds), or train the model on this source"""
+
+
 class NotEvaluated(EmbsqlError):
     """{name} cannot be evaluated: {reason}."""
 

@@ -55,6 +55,7 @@ FROZEN = {
     "0033_run_records.sql": "62e53a96cd0e99cde4c759b42ad4ed70",
     "0035_fresh.duckdb.sql": "a4fed445cee724de5c66edbafc19a24c",
     "0035_fresh.postgres.sql": "b1d37d6ea5f6d0cd1622a10e348f6442",
+    "0037_freshness.postgres.sql": "063152ee67b59226e21c5fd56af5d6a4",
     "0034_networks.postgres.sql": "4c6c849874139f47f7726f6fec2743cf",
     "0034_networks.sql": "58e92e2d73d7d7b6d358ed984d789ac8",
     "0034_networks_comments.sql": "fcb603e7e6a1a188253939f96fe18d3c",

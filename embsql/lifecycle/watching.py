@@ -7,6 +7,7 @@ that may go, so there `watch` reads what is new and keeps the users that it chan
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,17 +17,27 @@ import pyarrow as pa
 
 from embsql.data import Interactions, indptr_of
 from embsql.engines import Engine
-from embsql.errors import InvalidArgument, NoRows, NotWatched, RunWithoutTimes
+from embsql.errors import (
+    InvalidArgument,
+    NoRows,
+    NotWatched,
+    OtherTimes,
+    RunWithoutTimes,
+)
 from embsql.lifecycle import registry
 from embsql.lifecycle.folding import Foldable, foldable
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.run import Columns, Run
-from embsql.sources.prepare import prepare
-from embsql.sources.source import Given, Source
+from embsql.sources.prepare import newest_time, prepare
+from embsql.sources.source import Given, Source, lasting
 from embsql.sqlfiles.files import statements
 
 Record = Mapping[str, Any]
+SINCE_1970 = 10**8  # in seconds this is 1973, and in finer units more
+UNITS_APART = (
+    300  # less than the 1,000 from one unit to the next, more than from 1973 to 9999
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +56,8 @@ def watch(
 ) -> Watched:
     """Let new events count in the answers about a model; without a source those of its own.
 
-    Raises NotWatched, RunWithoutTimes, SourceWithoutTimes, InvalidArgument for what cannot be read
-    again, and what reading a source raises.
+    Raises NotWatched, RunWithoutTimes, SourceWithoutTimes, OtherTimes, InvalidArgument for what
+    cannot be read again, and what reading a source raises.
     """
     record = registry.finished_run(engine, registry.check_name(model_name))
     registry.check_own(engine, model_name)
@@ -59,7 +70,8 @@ def watch(
     if isinstance(source, Given) and source.table is not None:
         allowed = "a table, a file or a SELECT, which can be read again"
         raise InvalidArgument(name="source", allowed=allowed, value=source.text)
-    _take(engine, record, str(source), columns)
+    where = lasting(str(source)) if engine.embedded else str(source)
+    _take(engine, record, where, columns)
     log_event(engine, model_name, record["run_id"], "watch")
     return Watched(**query_named(engine, "fresh_counts", model=model_name)[0])
 
@@ -187,4 +199,28 @@ def _read(
         ordered=fold.reads_order,
         since=newest,
     )
-    return None if isinstance(found.problem, NoRows) else found.interactions()
+    if isinstance(found.problem, NoRows):
+        if newest is not None:
+            _check_unit(record, newest_time(engine, source, columns))
+        return None
+    fresh = found.interactions()
+    if newest is not None:
+        _check_unit(record, fresh.newest_event(int(time.time() * 1e6)))
+    return fresh
+
+
+def _check_unit(record: Record, found: int | None) -> None:
+    """Refuse times that count in another unit than a run's. Raises OtherTimes.
+
+    As embsql_internal.check_time_unit: units differ by a thousand or more, and a time since 1970 is
+    large in each; small numbers may be any order.
+    """
+    trained = record["newest_event"]
+    sizes = sorted((abs(trained), abs(trained if found is None else found)))
+    if sizes[1] >= SINCE_1970 and sizes[1] // UNITS_APART > sizes[0]:
+        raise OtherTimes(
+            name=record["model_name"],
+            run_id=record["run_id"],
+            trained=trained,
+            found=found,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from embsql.sources.findings import (
 )
 from embsql.sources.problems import find_problem, too_much
 from embsql.sources.source import Given, Source, of_table, reading
+from embsql.sqlfiles import render
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,21 @@ def _read(
             raise
     facts = engine.source(text, columns, explicit=explicit, whole=True)
     return facts, read_rows(engine, facts | newer)
+
+
+def newest_time(engine: Engine, source: Source, columns: Columns) -> int | None:
+    """The newest time of a source, of those that have come; None where it has no rows.
+
+    Raises what `prepare` raises for what cannot be read, and for a source without times.
+    """
+    with reading(engine, source) as (reader, text):
+        facts = known_of_source(reader, text, columns, explicit=False)
+        if not facts["has_time"]:
+            raise SourceWithoutTimes
+        asked = render.render_stage("newest", facts | {"now": moment(facts)})
+        with closing(reader.batches(asked, ["newest"])) as batches:
+            found = [time for batch in batches for time in batch["newest"].to_pylist()]
+    return next(iter(found), None)
 
 
 def _interactions(coded: CodedRows, run: Run, *, explicit: bool) -> Interactions:

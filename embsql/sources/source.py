@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from embsql.engines import Engine
 from embsql.engines.duckdb import DuckDB
 from embsql.engines.duckdb_columns import framed
-from embsql.engines.files import exactly, literal
+from embsql.engines.files import exactly, literal, named_file
 from embsql.errors import (
     BadColumnType,
     BadWeights,
@@ -84,6 +84,14 @@ def source(value: Any, option: str) -> Source:
 def optional(value: Any, option: str) -> Source | None:
     """The same, where nothing may be given."""
     return None if value is None else source(value, option)
+
+
+def lasting(text: str) -> str:
+    """What a source is called from any folder: of a file its whole path."""
+    path = named_file(text.strip())
+    if path is None or "://" in path or Path(path).is_absolute():
+        return text
+    return literal(str(Path.cwd() / path))
 
 
 def recorded(given: Source) -> str | dict[str, str]:

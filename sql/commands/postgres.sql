@@ -267,6 +267,7 @@ BEGIN
     END IF;
     PERFORM embsql_internal.put_watch(model, source, columns);
     PERFORM event.item_id FROM embsql_internal.fresh_events(run) AS event LIMIT 1;
+    PERFORM embsql_internal.check_time_unit(run);
     RETURN 'watches ' || source;
 END
 $embsql$;

@@ -148,8 +148,9 @@ SELECT CASE
 END
 $embsql$;
 
--- The SELECT of what a run's model watches and the run has not seen, of all users or of $1; NULL where nothing is watched.
-CREATE OR REPLACE FUNCTION embsql_internal.fresh_query(run bigint, of_one boolean) RETURNS text
+-- The SELECT of the rows with two ids and a weight that a run's model watches and the run has not seen, of all users or
+-- of $1; NULL where nothing is watched.
+CREATE OR REPLACE FUNCTION embsql_internal.newer_query(run bigint, of_one boolean) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -185,15 +186,29 @@ BEGIN
             FROM %s AS given
             WHERE %s AND %s
         ) AS known
-        WHERE known.user_id IS NOT NULL AND known.item_id IS NOT NULL AND known.weight IS NOT NULL%s',
+        WHERE known.user_id IS NOT NULL AND known.item_id IS NOT NULL AND known.weight IS NOT NULL',
         person.name, '', item.name, '',
         embsql_internal.weight_expression(kept.model_name, amount.name, amount.type),
         embsql_internal.time_expression(kept.model_name, moment.name, moment.type), relation,
         embsql_internal.newer_condition(moment.name, moment.type, kept.newest_event),
-        CASE WHEN of_one THEN embsql_internal.id_condition(person.name, person.type) ELSE 'TRUE' END,
-        -- as in training: a weight of zero is no event, and may be a rating
-        CASE WHEN embsql_internal.is_rated(run) THEN '' ELSE ' AND abs(known.weight) >= 1e-37' END
+        CASE WHEN of_one THEN embsql_internal.id_condition(person.name, person.type) ELSE 'TRUE' END
     );
+END
+$embsql$;
+
+-- The SELECT of the events among those rows: without weights that training refuses, which are not finite, or negative
+-- and no ratings, and as there a weight of zero is no event, and may be a rating.
+CREATE OR REPLACE FUNCTION embsql_internal.fresh_query(run bigint, of_one boolean) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    query CONSTANT text := embsql_internal.newer_query(run, of_one);
+BEGIN
+    RETURN 'SELECT known.* FROM (' || query || ') AS known WHERE '
+        || CASE
+            WHEN embsql_internal.is_rated(run) THEN 'abs(known.weight) <= 3.4028234e38' -- NaN is greater
+            ELSE 'known.weight BETWEEN 1e-37 AND 3.4028234e38'
+        END;
 END
 $embsql$;
 
@@ -213,6 +228,70 @@ EXCEPTION WHEN insufficient_privilege THEN
     FROM embsql.run_records AS r
     JOIN embsql.watches AS kept ON kept.model_name = r.model_name
     WHERE r.run_id = run;
+END
+$embsql$;
+
+-- An error where the newest time of what a run's model watches counts in another unit than the run's: all events would
+-- be new, or none. Units differ by a thousand or more, and a time since 1970 is large in each; small numbers may be any
+-- order.
+CREATE OR REPLACE FUNCTION embsql_internal.check_time_unit(run bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    kept record;
+    relation regclass;
+    moment record;
+    found bigint;
+    larger bigint;
+BEGIN
+    SELECT w.*, r.newest_event INTO kept
+    FROM embsql.run_records AS r
+    JOIN embsql.watches AS w ON w.model_name = r.model_name
+    WHERE r.run_id = run;
+    relation := embsql_internal.watched_table(kept.model_name, kept.source_sql);
+    moment := embsql_internal.watched_column(kept.model_name, relation, kept.time_col, 'event_time', TRUE);
+    EXECUTE format(
+        'SELECT %s FROM %s AS given WHERE %s ORDER BY given.%I DESC LIMIT 1',
+        embsql_internal.time_expression(kept.model_name, moment.name, moment.type), relation,
+        embsql_internal.come_condition(moment.name, moment.type), moment.name
+    ) INTO found;
+    larger := greatest(abs(found), abs(kept.newest_event));
+    IF found IS NOT NULL AND larger >= 100000000 AND larger / 300 > least(abs(found), abs(kept.newest_event)) THEN
+        RAISE EXCEPTION 'embsql: the newest time of what model "%" is to watch is %, and of what its run % was trained on %: their units differ, so all events would be new, or none. A timestamp is read as microseconds since 1970. Watch a table that has them as training read them, for example in a column GENERATED ALWAYS AS (...) STORED, or train the model on this one.',
+            kept.model_name, found, run, kept.newest_event;
+    END IF;
+END
+$embsql$;
+
+-- The condition that a time is there and has come, on the column itself.
+CREATE OR REPLACE FUNCTION embsql_internal.come_condition(name text, type regtype) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE
+    WHEN type IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) THEN format('given.%I IS NOT NULL', name)
+    WHEN type = 'timestamptz'::regtype
+    THEN format('given.%1$I > ''-infinity'' AND given.%1$I <= clock_timestamp()', name)
+    ELSE format('given.%1$I > ''-infinity'' AND given.%1$I <= clock_timestamp() AT TIME ZONE ''UTC''', name)
+END
+$embsql$;
+
+-- How many rows that a run has not seen count for nothing, since training would refuse their weights.
+CREATE OR REPLACE FUNCTION embsql_internal.refused_events(run bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    query CONSTANT text := embsql_internal.newer_query(run, FALSE);
+    found bigint := 0;
+BEGIN
+    IF query IS NOT NULL THEN
+        EXECUTE 'SELECT count(*) FROM (' || query || ') AS known WHERE '
+            || CASE
+                WHEN embsql_internal.is_rated(run) THEN 'abs(known.weight) > 3.4028234e38'
+                ELSE 'known.weight <= -1e-37 OR known.weight > 3.4028234e38'
+            END
+        INTO found;
+    END IF;
+    RETURN found;
 END
 $embsql$;
 
@@ -371,8 +450,8 @@ BEGIN
         JOIN pg_proc AS f ON f.pronamespace = 'embsql_internal'::regnamespace
         WHERE asked.oid = 'embsql.live_run(text)'::regprocedure AND entry.grantee <> 0 AND f.proname IN (
             'watched_table', 'refuse_reading', 'watched_column', 'check_id_type', 'id_condition', 'time_expression',
-            'weight_expression', 'newer_condition', 'fresh_query', 'fresh_events', 'is_rated', 'fresh_history',
-            'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment'
+            'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'fresh_events',
+            'is_rated', 'fresh_history', 'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment'
         )
         UNION ALL
         SELECT

@@ -183,6 +183,11 @@ RETURN SELECT u.user_id, CAST(array() AS ARRAY<STRING>), 0L, 0L, u.embedding
 FROM embsql.user_embeddings AS u
 WHERE u.run_id = fresh_users.run AND FALSE;
 
+-- How many rows that a run has not seen count for nothing.
+CREATE OR REPLACE FUNCTION embsql_internal.refused_events(run BIGINT)
+RETURNS BIGINT
+RETURN CAST(0 AS BIGINT);
+
 -- A time of an event as a moment in UTC; NULL beyond what has one.
 CREATE MACRO embsql_internal.moment(_microseconds) AS CASE
     WHEN abs(_microseconds) < 200000000000000000

@@ -17,6 +17,7 @@ from embsql.errors import (
     EmbsqlError,
     InvalidArgument,
     NotWatched,
+    OtherTimes,
     Refused,
     RunWithoutTimes,
     SourceWithoutTimes,
@@ -525,3 +526,56 @@ def test_rights_are_those_of_who_asks(house: House) -> None:
     done = house.done(house.ask("ann", call))
     assert done == ("done", None), done
     assert house.run("rita", ask) == [("model",)]
+
+
+def test_times_of_another_unit_are_refused(shop: embsql.Database) -> None:
+    """Seconds where training read moments: all events would be new, or none."""
+    moment = "extract(epoch FROM event_time)"
+    shop.engine.run(
+        f"CREATE TABLE seconds AS SELECT user_id, item_id, CAST({moment} AS bigint) AS event_time "
+        "FROM events"
+    )
+    with pytest.raises((OtherTimes, Refused), match="their units differ"):
+        shop.watch("shop", "seconds")
+    shop.train("other", "SELECT * FROM seconds", dim=2, epochs=1, progress=False)
+    with pytest.raises((OtherTimes, Refused), match="their units differ"):
+        shop.watch("other", "events")
+    shop.watch("other", "seconds")
+    insert(shop, ("u04", "i02", "2026-02-01"))
+    caught_up(shop)  # what was refused is not watched
+    assert {row["source"] for row in recommended(shop, "u04")} == {"fold_in"}
+
+
+@pytest.mark.parametrize("shop", ["postgres"], indirect=True)
+def test_weights_that_training_refuses_count_for_nothing(shop: embsql.Database) -> None:
+    shop.engine.run(
+        "CREATE TABLE weighted AS SELECT *, CAST(1 AS double precision) AS weight FROM events"
+    )
+    shop.watch("shop", "weighted")
+    for item, weight in (
+        ("i02", "-1"),
+        ("i05", "NaN"),
+        ("i08", "Infinity"),
+        ("i01", "0"),
+    ):
+        shop.engine.run(
+            "INSERT INTO weighted VALUES "
+            "('u04', $i, '2026-02-01', CAST($w AS double precision))",
+            i=item,
+            w=weight,
+        )
+    assert {row["source"] for row in recommended(shop, "u04")} == {"model"}
+    ask = "SELECT events, refused_events FROM embsql.freshness('shop')"
+    assert shop.engine.rows(ask) == [{"events": 0, "refused_events": 3}]
+
+
+@pytest.mark.parametrize("shop", ["duckdb"], indirect=True)
+def test_a_file_is_watched_by_its_whole_path(
+    shop: embsql.Database, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(shop, ("u04", "i02", "2026-02-01"))
+    shop.ask("COPY events TO $file (HEADER)", file=str(tmp_path / "events.csv"))
+    monkeypatch.chdir(tmp_path)
+    shop.watch("shop", "events.csv")
+    monkeypatch.chdir("/")
+    assert shop.watch("shop").events == 1

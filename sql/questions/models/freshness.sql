@@ -1,12 +1,13 @@
 -- freshness(model text)
---   -> (run_id bigint, trained_at timestamp, trained_until timestamp, newest_event timestamp, events bigint, users bigint, new_users bigint, items bigint, new_items bigint, user_share double, shift double, staleness double)
+--   -> (run_id bigint, trained_at timestamp, trained_until timestamp, newest_event timestamp, events bigint, users bigint, new_users bigint, items bigint, new_items bigint, user_share double, shift double, staleness double, refused_events bigint)
 -- How far a run is behind: what the source that embsql.watch named has since the newest event that was trained.
 -- events are pairs of user and item, users and items those in them, new_users and new_items those without a vector.
 -- user_share is the share of the run's users with new events. shift is how far folding in has moved those users: the
 -- mean of 1 - cosine between trained and folded vectors (of all in DuckDB, of a fixed sample of a hundred in
 -- PostgreSQL). staleness is the share of events about new items, which no folding in brings, plus user_share times
 -- shift, for users whose neighborhood the items have not followed: retrain when it grows beyond what you can bear, for
--- example 0.1. In DuckDB this is as of the last embsql.watch. Where the source orders events by whole numbers, these
+-- example 0.1. refused_events are rows that count for nothing, as training would refuse their weights: negative ones that
+-- are no ratings, and those that are not finite (in DuckDB an error of embsql.watch). In DuckDB this is as of the last embsql.watch. Where the source orders events by whole numbers, these
 -- stand as microseconds since 1970. Without a watched source, or new events, figures are 0 and newest_event is NULL.
 -- example: SELECT run_id, events, users, new_users, new_items, staleness FROM embsql.freshness('shop');
 WITH fresh AS MATERIALIZED (
@@ -62,7 +63,8 @@ SELECT
   CAST(counted.new_items AS BIGINT) AS new_items,
   CAST(shares.user_share AS FLOAT8) AS user_share,
   CAST(moved.shift AS FLOAT8) AS shift,
-  CAST(shares.new_share + shares.user_share * moved.shift AS FLOAT8) AS staleness
+  CAST(shares.new_share + shares.user_share * moved.shift AS FLOAT8) AS staleness,
+  embsql_internal.refused_events((SELECT embsql.live_run(:model))) AS refused_events
 FROM given
 JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
 CROSS JOIN moved

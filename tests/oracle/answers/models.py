@@ -156,5 +156,5 @@ def freshness(world: World, model: str) -> Listed:
     """Nothing is watched in these worlds: that run, and zeros."""
     run = live(world, model)
     return Listed(
-        [(run.run_id, run.finished_at, None, None, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0)]
+        [(run.run_id, run.finished_at, None, None, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0)]
     )
