@@ -64,9 +64,18 @@ def script(
         steps=[step for step in migrations(engine) if step.name not in without],
         surface=surface(engine, commands=commands),
         roles=read_sql("roles.postgres.sql") if engine == "postgres" else None,
+        rights=_rights() if engine == "postgres" else None,
         version=version() + ("+commands" if commands else ""),
     )
     return written.replace(macros.FILE_ID, file_id or uuid.uuid4().hex)
+
+
+def _rights() -> dict[str, str]:
+    """What carries rights over to functions that an upgrade makes again: before, and after."""
+    return {
+        "kept": read_sql("keep_rights.postgres.sql"),
+        "restored": read_sql("restore_rights.postgres.sql"),
+    }
 
 
 def surface(engine: str, *, commands: bool) -> str:

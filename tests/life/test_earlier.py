@@ -145,6 +145,25 @@ def test_who_was_given_the_runs_by_hand_reads_the_views_of_now(empty, pg) -> Non
         assert fresh.ask(READABLE).num_rows == 0
 
 
+CALLED = """
+SELECT has_function_privilege(role.name, f.oid, 'EXECUTE') AS may
+FROM (VALUES (1, 'pg_monitor'), (2, 'public')) AS role (place, name)
+JOIN pg_proc AS f ON f.pronamespace = 'embsql'::regnamespace AND f.proname = 'fold_in'
+ORDER BY role.place
+"""
+
+
+def test_who_was_given_a_function_by_hand_may_call_it_when_it_is_made_again(
+    empty,
+) -> None:
+    with psycopg.connect(empty) as connection:
+        connection.execute(lzma.decompress((FOLDER / "server.sql.xz").read_bytes()))
+        connection.execute("REVOKE ALL ON FUNCTION embsql.fold_in FROM PUBLIC")
+        connection.execute("GRANT EXECUTE ON FUNCTION embsql.fold_in TO pg_monitor")
+    with embsql.connect(empty, install=True) as database:
+        assert database.ask(CALLED)["may"].to_pylist() == [True, False]
+
+
 PAIRS = (
     "SELECT i % 9 AS user_id, i * i % 7 AS item_id FROM generate_series(1, 99) AS t (i)"
 )
