@@ -269,6 +269,11 @@ class AlreadyTraining(EmbsqlError):
     {age} ago). Wait for it, or stop it: embsql cancel {name}"""
 
 
+class OthersWrite(EmbsqlError):
+    """nothing was written: at each of {tries} tries another connection was changing the same rows
+    ({reason}). Try again when it is done"""
+
+
 class LostLease(EmbsqlError):
     """run {run_id} of model "{name}" lost its lease to another trainer and was not published.
     Nothing changed for readers; train again."""

@@ -26,6 +26,7 @@ from embsql.errors import (
     EmbsqlError,
     LostLease,
     NotTraining,
+    OthersWrite,
 )
 from embsql.sqlfiles.files import statements
 from embsql.stopping import Stopped, Work
@@ -37,22 +38,26 @@ HEARTBEAT_INTERVAL = 10.0
 POLL_INTERVAL = 0.25
 LONGEST_INTERVAL = 1.5
 POLL_SHARE = 0.01
+TRIES = 11  # of a transaction in which others come first: some 15 seconds
 HELD_LEASES: set[str] = set()  # owners of the leases that this process holds
 
 Answer = TypeVar("Answer")
 
 
-def retry(engine: Engine, attempt: Callable[[], Answer], tries: int = 8) -> Answer:
+def retry(engine: Engine, attempt: Callable[[], Answer]) -> Answer:
     """Try a short transaction again when another writer was first.
 
-    It waits a little longer each time.
+    It waits a little longer each time. Raises OthersWrite where there always was one.
     """
-    for number in range(tries):
+    for number in range(TRIES):
         try:
             return attempt()
         except Exception as error:
-            if not engine.conflict(error) or number == tries - 1:
+            if not engine.conflict(error):
                 raise
+            if number == TRIES - 1:
+                reason = str(error).strip().splitlines()[0]
+                raise OthersWrite(tries=TRIES, reason=reason) from error
             time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**number)  # noqa: S311 - no secret
     raise AssertionError("unreachable")
 

@@ -13,8 +13,15 @@ import psycopg
 import pytest
 
 import embsql
-from embsql.errors import LiveRunGone, NoPreviousRun, RunIsLive, RunNotReady, UnknownRun
-from embsql.lifecycle import publish, registry, removal
+from embsql.errors import (
+    LiveRunGone,
+    NoPreviousRun,
+    OthersWrite,
+    RunIsLive,
+    RunNotReady,
+    UnknownRun,
+)
+from embsql.lifecycle import leases, publish, registry, removal
 from embsql.lifecycle.named_statements import execute_named, query_named
 from tests.worlds import run_of
 
@@ -123,6 +130,19 @@ def test_promote_and_drop_change_the_same_row(world, other) -> None:
         with pytest.raises(Exception, match=r"[Cc]onflict|lock timeout") as refused:
             execute_named(other.engine, "lock_runs", runs=[1])
     assert other.engine.conflict(refused.value), "and whoever is refused tries again"
+
+
+def test_where_another_always_comes_first_nothing_is_written(
+    world, other, monkeypatch
+) -> None:
+    monkeypatch.setattr(leases, "TRIES", 2)
+    if not world.engine.embedded:
+        other.engine.run("SET lock_timeout = '10ms'")
+    with world.engine.transaction():
+        registry.lock_run(world.engine, "m", 1)
+        with pytest.raises(OthersWrite, match="each of 2 tries"):
+            other.forget("u0001")
+    assert other.forget("u0001")
 
 
 @pytest.mark.parametrize("first", ["lock_run", "drop_run"])
