@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from embsql.data import FoldIn, Interactions
 from embsql.engines import Engine
 from embsql.lifecycle.loaded import Side, side
-from embsql.lifecycle.sequences import in_order, states
+from embsql.lifecycle.sequences import in_order, past_events, states
 from embsql.numeric.aggregate import by_pair
 from embsql.numeric.fold_in import Catalog, Folded
 from embsql.run import Run
@@ -81,9 +81,9 @@ class Foldable:
     ) -> Interactions:
         """The pairs of these rows that it folds in, for a network with their events in order."""
         pairs = self.coded(rows, fresh.users, self.items.ids)
-        return (
-            in_order(engine, self.run_id, pairs, fresh) if self.reads_order else pairs
-        )
+        if not self.reads_order:
+            return pairs
+        return in_order(past_events(engine, self.run_id, fresh.users), pairs, fresh)
 
     def fold_in(self, engine: Engine, histories: Interactions) -> Folded:
         """The users of histories: vectors (n, d), biases (n,), and who has any."""

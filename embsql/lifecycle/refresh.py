@@ -27,6 +27,7 @@ from embsql.lifecycle.named_statements import execute_named, query_named
 from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import SIDE_INPUTS, Plan, plan_of
 from embsql.lifecycle.run_rows import Table, history_rows, pair_rows, side_rows
+from embsql.lifecycle.sequences import every_past_event, in_order, of_every_pair
 from embsql.lifecycle.snapshot import add_side_inputs, write_findings
 from embsql.lifecycle.train import begun, complete
 from embsql.lifecycle.watching import (
@@ -288,4 +289,10 @@ def _all_there_is(engine: Engine, plan: Plan, record: Record) -> Interactions:
     parts = [page.drop_columns(["run_id"]).cast(PAIRS) for page in past]
     rows = pa.concat_tables(parts if fresh is None else [*parts, rows_of(fresh)])
     users, items = (_vocabulary(rows[name]) for name in ("user_id", "item_id"))
-    return add_side_inputs(engine, plan, fold.coded(rows, users, items))[0]
+    data = fold.coded(rows, users, items)
+    if (
+        fold.reads_order and fresh is not None
+    ):  # pairs alone do not know what was repeated
+        past = every_past_event(engine, fold.run_id)
+        data = of_every_pair(in_order(past, data, fresh))
+    return add_side_inputs(engine, plan, data)[0]

@@ -13,44 +13,67 @@ import pyarrow.compute as pc
 from embsql.arrow import as_matrix
 from embsql.data import Events, Float32, Int32, Int64, Interactions
 from embsql.engines import Engine
+from embsql.lifecycle.loaded import pages
 from embsql.numeric.fold_in import Folded
 from embsql.sqlfiles.files import statements
 
 BATCH = 300  # users of a statement: DuckDB keeps the network's maps with each
 
 
-def in_order(
-    engine: Engine, run_id: int, pairs: Interactions, fresh: Interactions
-) -> Interactions:
-    """Pairs of users with their events: those of the run's histories, then the new ones.
-
-    Of the users of `fresh`, in its order; events of other items than those of `pairs` are left out.
-    """
-    past = engine.ask(
+def past_events(engine: Engine, run_id: int, users: pa.StringArray) -> pa.Table:
+    """What a run's network read of some users, in the order of each."""
+    return engine.ask(
         statements(engine=engine.name)["past_events"],
         run_id=run_id,
-        users=fresh.users.to_pylist(),
+        users=users.to_pylist(),
     )
+
+
+def every_past_event(engine: Engine, run_id: int) -> pa.Table:
+    """What a run's network read of all users, in the order of each."""
+    return pa.concat_tables(pages(engine, "histories", run_id))
+
+
+def in_order(past: pa.Table, pairs: Interactions, fresh: Interactions) -> Interactions:
+    """Pairs with their events: those of histories, then the new ones.
+
+    Events of other users and items than those of `pairs` are left out.
+    """
     events = fresh.events_by_time()
-    codes = pc.index_in(fresh.items, value_set=pairs.items)  # (fresh items,)
-    code_of = codes.fill_null(-1).to_numpy()  # (fresh items,)
+    ids = fresh.user[events.pair], fresh.item[events.pair]  # (n,) each
     user = np.concatenate(
-        [_codes(past["user_id"], fresh.users), fresh.user[events.pair]]
+        [_codes(past["user_id"], pairs.users), _codes(fresh.users, pairs.users)[ids[0]]]
     )  # (m,)
     item = np.concatenate(
-        [_codes(past["item_id"], pairs.items), code_of[fresh.item[events.pair]]]
+        [_codes(past["item_id"], pairs.items), _codes(fresh.items, pairs.items)[ids[1]]]
     )  # (m,)
     assert events.time is not None  # noqa: S101 - for mypy: a source without times is refused
     time = np.concatenate([past["event_time"].to_numpy(), events.time])  # (m,)
     order = np.argsort(user, kind="stable")  # (m,)
-    order = order[item[order] >= 0]  # (known,)
+    order = order[(user[order] >= 0) & (item[order] >= 0)]  # (known,)
     return replace(pairs, events=_events(pairs, user[order], item[order], time[order]))
 
 
-def _codes(ids: pa.ChunkedArray, of: pa.StringArray) -> Int32:
+def of_every_pair(pairs: Interactions) -> Interactions:
+    """Pairs with their events, and one at its last time for each pair that has none.
+
+    As histories are cut, and have no items that a run did not know.
+    """
+    events = pairs.events_by_time()
+    assert events.time is not None  # noqa: S101 - for mypy: as above
+    assert pairs.time is not None  # noqa: S101 - for mypy: as above
+    lone = np.setdiff1d(np.arange(len(pairs)), events.pair)  # (l,)
+    pair = np.concatenate([events.pair, lone])  # (m,)
+    time = np.concatenate([events.time, pairs.time[lone]])  # (m,)
+    order = np.lexsort((time, pairs.user[pair]))  # (m,) stable
+    user, item = pairs.user[pair[order]], pairs.item[pair[order]]  # (m,) each
+    return replace(pairs, events=_events(pairs, user, item, time[order]))
+
+
+def _codes(ids: pa.StringArray | pa.ChunkedArray, of: pa.StringArray) -> Int32:
     """Positions of ids (n,) among others; -1 for one that is not there: (n,)."""
-    codes: Int32 = pc.index_in(ids, value_set=of).fill_null(-1).to_numpy()
-    return codes
+    found = pc.index_in(ids, value_set=of).fill_null(-1)
+    return np.asarray(found, np.int32)
 
 
 def _events(pairs: Interactions, user: Int32, item: Int32, time: Int64) -> Events:

@@ -71,6 +71,7 @@ def trained(request) -> Iterator[Trained]:
             database.train(
                 name, source(), progress=False, **usual | {"dim": 16} | options
             )
+        patch.undo()
         yield database, models
 
 
@@ -438,3 +439,28 @@ def test_a_refresh_keeps_the_network(clicks: embsql.Database, name: str) -> None
     assert clicks.engine.rows(others, r=run_id) == clicks.engine.rows(
         others, r=made.run_id
     )
+
+
+def test_a_training_after_new_events_reads_what_was_repeated(
+    clicks: embsql.Database,
+) -> None:
+    """All of them once, in order: what came since, and what a refresh has folded in."""
+    clicks.watch("ring", "clicks")
+    wanted = list(SINCE["newcomer"])
+    made = clicks.refresh("ring", retrain_after=0.0)
+    if not made.retrained:  # the refresh before has read them
+        last = "INSERT INTO clicks VALUES ('newcomer', 'i08', TIMESTAMP '2026-04-01')"
+        clicks.engine.run(last)
+        made = clicks.refresh("ring", retrain_after=0.0)
+        wanted.append("i08")
+    assert made.retrained
+    kept = clicks.engine.rows(
+        "SELECT h.item_id FROM embsql.histories AS h "
+        "WHERE h.run_id = $r AND h.user_id = 'newcomer' ORDER BY h.position",
+        r=made.run_id,
+    )
+    assert [row["item_id"] for row in kept] == wanted
+    (row,) = clicks.engine.rows(
+        "SELECT item_id FROM embsql.item_embedding('ring', ARRAY['ghost'])"
+    )
+    assert row == {"item_id": "ghost"}  # which only a pair of the refreshed run knew
