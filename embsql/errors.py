@@ -128,6 +128,12 @@ class UnknownQuestion(EmbsqlError):
     """no question named "{name}".{suggestion} See: SELECT question, example FROM embsql.help();"""
 
 
+class ZonedTimes(EmbsqlError):
+    """embsql.{name} takes times as timestamps without a time zone, in UTC. Write times =>
+    ARRAY(SELECT t.moment AT TIME ZONE 'UTC' FROM unnest($times) WITH ORDINALITY AS t (moment, n)
+    ORDER BY t.n)"""
+
+
 class WrongArguments(EmbsqlError):
     """embsql.{name} takes other arguments: {signature}. See: SELECT example FROM
     embsql.help('{name}');

@@ -17,6 +17,7 @@ from embsql.errors import (
     NotInSpark,
     UnknownQuestion,
     WrongArguments,
+    ZonedTimes,
     of_database,
     suggestion,
 )
@@ -72,6 +73,8 @@ def _uncalled(complaint: str) -> EmbsqlError | None:
     from embsql.sqlfiles.questions import questions
 
     name, known = found[1], questions()
+    if name in known and "timestamp with time zone[]" in complaint:
+        return ZonedTimes(name=name)
     if name in known:
         return WrongArguments(name=name, signature=known[name].signature)
     if name in COMMANDS:  # with other arguments

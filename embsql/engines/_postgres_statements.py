@@ -12,10 +12,11 @@ from psycopg.rows import tuple_row
 
 from embsql.engines.columns import CALL, NAME, OPAQUE, bare, failed, quoted_name
 from embsql.engines.files import named_file
-from embsql.errors import EmbsqlError, NotASelect, StatementFailed
+from embsql.errors import EmbsqlError, NotASelect, Refused, StatementFailed
 
 # classes of errors that never quote one
 WITHOUT_ROWS = ("0A", "25", "3D", "3F", "42", "53", "54", "57")
+OWN = "embsql: "  # how a sentence of embsql's functions begins
 # every letter, every digit
 SENT = {"client_encoding": "UTF8", "extra_float_digits": "1"}
 PARAMETER = re.compile(
@@ -129,9 +130,12 @@ def first_line(error: Exception) -> str:
 
 def source_failed(error: psycopg.Error) -> EmbsqlError:
     """What went wrong with a source."""
+    reason = first_line(error)
+    if reason.startswith(OWN):  # which names models and tables, not rows
+        return Refused(reason=reason.removeprefix(OWN))
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     return failed(
-        first_line(error),
+        reason,
         None if (error.sqlstate or "").startswith(WITHOUT_ROWS) else kind,
         "text",
     )

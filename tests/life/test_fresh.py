@@ -23,6 +23,7 @@ from embsql.errors import (
     SourceWithoutTimes,
 )
 from embsql.lifecycle import refresh as refreshing
+from embsql.shells import worker
 from embsql.shells.cli import main
 from tests.conftest import ENGINES
 from tests.house import EVENTS as EVENTS_OF_ALL
@@ -464,6 +465,18 @@ def test_the_doctor_looks_at_what_is_watched(shop: embsql.Database) -> None:
     assert remedy == "embsql unwatch shop"
     shop.unwatch("shop")
     assert found() == []
+
+
+@pytest.mark.parametrize("shop", ["postgres"], indirect=True)
+def test_a_job_says_what_is_wrong_with_the_watched_table(
+    shop: embsql.Database, pg: str
+) -> None:
+    shop.engine.run("DROP TABLE events")
+    shop.engine.rows("SELECT embsql.refresh('shop')")
+    worker.run(pg, once=True, log=str)
+    (job,) = shop.engine.rows("SELECT status, error FROM embsql.jobs")
+    assert job["status"] == "failed"
+    assert job["error"].startswith("table public.events is gone")
 
 
 @pytest.mark.parametrize("shop", ["postgres"], indirect=True)

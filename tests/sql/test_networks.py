@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
 
 import embsql
-from embsql.errors import StatementFailed
+from embsql.errors import StatementFailed, ZonedTimes
 from embsql.lifecycle.installation import install_networks
 from tests.conftest import ENGINES
 
@@ -296,6 +297,21 @@ def test_times_with_a_zone_are_the_same_in_every_session(trained: Trained) -> No
     finally:
         database.engine.run("RESET TimeZone")
     assert_near(found, wanted)
+
+
+def test_a_server_takes_times_without_a_zone(trained: Trained) -> None:
+    """The remedy works as it stands in the sentence."""
+    database, _ = trained
+    if database.engine.embedded:
+        pytest.skip("DuckDB takes both")
+    given = {"times": [datetime(2026, 1, 5, 3, tzinfo=UTC)]}
+    call = "SELECT embsql.fold_in('clock', ARRAY['i03'], times => {}) AS state"
+    with pytest.raises(ZonedTimes, match="in UTC") as refused:
+        database.ask(call.format("$times"), **given)
+    remedy = str(refused.value).partition("times => ")[2]
+    found = database.engine.rows(call.format(remedy), **given)
+    plain = "ARRAY[TIMESTAMP '2026-01-05 03:00:00']"
+    assert found == database.engine.rows(call.format(plain))
 
 
 def test_a_forgotten_person_has_no_history(trained: Trained) -> None:
