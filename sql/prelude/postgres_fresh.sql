@@ -43,18 +43,23 @@ END
 $embsql$;
 
 -- A column of a watched table: what it is called there, and its type. One that must be there and is not is an error.
+-- Planned once: at each of a question's columns that would be most of its time.
 CREATE OR REPLACE FUNCTION embsql_internal.watched_column(
     model text, relation regclass, wanted text, standard text, needed boolean, OUT name text, OUT type regtype
 )
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $embsql$
 BEGIN
-    SELECT a.attname, a.atttypid::regtype INTO name, type
+    SELECT a.attname, a.atttypid INTO name, type
     FROM pg_attribute AS a
-    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-        AND lower(a.attname) = lower(coalesce(wanted, standard))
-    ORDER BY a.attname = coalesce(wanted, standard) DESC
-    LIMIT 1;
+    WHERE a.attrelid = relation AND a.attname = coalesce(wanted, standard) AND a.attnum > 0 AND NOT a.attisdropped;
+    IF name IS NULL THEN
+        SELECT a.attname, a.atttypid INTO name, type
+        FROM pg_attribute AS a
+        WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+            AND lower(a.attname) = lower(coalesce(wanted, standard))
+        LIMIT 1;
+    END IF;
     IF name IS NULL AND (needed OR wanted IS NOT NULL) THEN
         RAISE EXCEPTION 'embsql: table %, where the new events of model "%" are, has no column "%". Name the one that is meant: SELECT embsql.watch(%, %, ''{"%": "..."}'');',
             relation, model, coalesce(wanted, standard), quote_literal(model), quote_literal(CAST(relation AS text)),
@@ -151,7 +156,7 @@ $embsql$;
 -- The SELECT of the rows with two ids and a weight that a run's model watches and the run has not seen, of all users or
 -- of $1; NULL where nothing is watched.
 CREATE OR REPLACE FUNCTION embsql_internal.newer_query(run bigint, of_one boolean) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $embsql$
 DECLARE
     kept record;
@@ -309,16 +314,19 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql_internal.fresh_history(
     run bigint, person text, OUT items text[], OUT weights double precision[]
 )
-LANGUAGE sql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $embsql$
-SELECT array_agg(pair.item_id ORDER BY pair.item_id), array_agg(pair.weight ORDER BY pair.item_id)
-FROM (
-    SELECT
-        event.item_id,
-        CASE WHEN embsql_internal.is_rated(run) THEN avg(event.weight) ELSE sum(event.weight) END AS weight
-    FROM embsql_internal.fresh_events(run, person) AS event
-    GROUP BY event.item_id
-) AS pair
+DECLARE
+    rated CONSTANT boolean := embsql_internal.is_rated(run);
+BEGIN
+    SELECT array_agg(pair.item_id ORDER BY pair.item_id), array_agg(pair.weight ORDER BY pair.item_id)
+    INTO items, weights
+    FROM (
+        SELECT event.item_id, CASE WHEN rated THEN avg(event.weight) ELSE sum(event.weight) END AS weight
+        FROM embsql_internal.fresh_events(run, person) AS event
+        GROUP BY event.item_id
+    ) AS pair;
+END
 $embsql$;
 
 -- What a user did, as the run was trained on it.
@@ -378,6 +386,17 @@ BEGIN
 END
 $embsql$;
 
+-- Whether a run's model watches anything; planned once.
+CREATE OR REPLACE FUNCTION embsql_internal.is_watched(run bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
+AS $embsql$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM embsql.run_records AS r JOIN embsql.watches AS w ON w.model_name = r.model_name WHERE r.run_id = run
+    );
+END
+$embsql$;
+
 -- Who a user is to a run now, in one row: what the newest events make of them, else what was trained. All is NULL of whom
 -- nothing is known; source is sequence, fold_in or model.
 CREATE OR REPLACE FUNCTION embsql_internal.user_state(
@@ -393,9 +412,7 @@ BEGIN
     SELECT trained.embedding, trained.norm, trained.bias INTO embedding, norm, bias
     FROM embsql_internal.user_vector(run, person) AS trained;
     source := 'model';
-    IF person IS NULL OR NOT EXISTS (
-        SELECT FROM embsql.run_records AS r JOIN embsql.watches AS w ON w.model_name = r.model_name WHERE r.run_id = run
-    ) THEN
+    IF person IS NULL OR NOT embsql_internal.is_watched(run) THEN
         RETURN;
     END IF;
     fresh := embsql_internal.fresh_history(run, person);
@@ -451,7 +468,7 @@ BEGIN
         WHERE asked.oid = 'embsql.live_run(text)'::regprocedure AND entry.grantee <> 0 AND f.proname IN (
             'watched_table', 'refuse_reading', 'watched_column', 'check_id_type', 'id_condition', 'time_expression',
             'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'fresh_events',
-            'is_rated', 'fresh_history', 'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment'
+            'is_rated', 'is_watched', 'fresh_history', 'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment'
         )
         UNION ALL
         SELECT
