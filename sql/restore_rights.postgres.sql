@@ -6,7 +6,7 @@ DECLARE
 BEGIN
     FOR made IN
         SELECT CAST(asked.oid AS regprocedure) AS signature, kept.grantees
-        FROM jsonb_to_recordset(CAST(current_setting('embsql.rights') AS jsonb)) AS kept (id bigint, name text, grantees jsonb)
+        FROM jsonb_to_recordset(CAST(current_setting('embsql.rights', TRUE) AS jsonb)) AS kept (id bigint, name text, grantees jsonb)
         JOIN pg_proc AS asked ON asked.pronamespace = 'embsql'::regnamespace AND asked.proname = kept.name
         WHERE NOT EXISTS (SELECT FROM pg_proc AS still WHERE still.oid = kept.id)
     LOOP

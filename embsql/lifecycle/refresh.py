@@ -290,9 +290,8 @@ def _all_there_is(engine: Engine, plan: Plan, record: Record) -> Interactions:
     rows = pa.concat_tables(parts if fresh is None else [*parts, rows_of(fresh)])
     users, items = (_vocabulary(rows[name]) for name in ("user_id", "item_id"))
     data = fold.coded(rows, users, items)
-    if (
-        fold.reads_order and fresh is not None
-    ):  # pairs alone do not know what was repeated
+    if fold.reads_order and fresh is not None:
+        # pairs alone do not know what was repeated
         past = every_past_event(engine, fold.run_id)
         data = of_every_pair(in_order(past, data, fresh))
     return add_side_inputs(engine, plan, data)[0]

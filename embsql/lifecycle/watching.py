@@ -35,9 +35,8 @@ from embsql.sqlfiles.files import statements
 
 Record = Mapping[str, Any]
 SINCE_1970 = 10**8  # in seconds this is 1973, and in finer units more
-UNITS_APART = (
-    300  # less than the 1,000 from one unit to the next, more than from 1973 to 9999
-)
+# less than the 1,000 from one unit to the next, more than from 1973 to 9999
+UNITS_APART = 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,16 @@ BEGIN
 END
 $embsql$;
 
+-- Ends a question of who may not select from what a run's model watches.
+CREATE OR REPLACE FUNCTION embsql_internal.refuse_selecting(run bigint) RETURNS void
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql_internal.refuse_reading(kept.model_name, kept.source_sql, kept.source_sql, 'SELECT ON')
+FROM embsql.run_records AS r
+JOIN embsql.watches AS kept ON kept.model_name = r.model_name
+WHERE r.run_id = run
+$embsql$;
+
 -- A column of a watched table: what it is called there, and its type. One that must be there and is not is an error.
 -- Planned once: at each of a question's columns that would be most of its time.
 CREATE OR REPLACE FUNCTION embsql_internal.watched_column(
@@ -229,10 +239,7 @@ BEGIN
         RETURN QUERY EXECUTE query USING person;
     END IF;
 EXCEPTION WHEN insufficient_privilege THEN
-    PERFORM embsql_internal.refuse_reading(kept.model_name, kept.source_sql, kept.source_sql, 'SELECT ON')
-    FROM embsql.run_records AS r
-    JOIN embsql.watches AS kept ON kept.model_name = r.model_name
-    WHERE r.run_id = run;
+    PERFORM embsql_internal.refuse_selecting(run);
 END
 $embsql$;
 
@@ -297,6 +304,8 @@ BEGIN
         INTO found;
     END IF;
     RETURN found;
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM embsql_internal.refuse_selecting(run);
 END
 $embsql$;
 
@@ -466,8 +475,8 @@ BEGIN
         CROSS JOIN LATERAL aclexplode(asked.proacl) AS entry
         JOIN pg_proc AS f ON f.pronamespace = 'embsql_internal'::regnamespace
         WHERE asked.oid = 'embsql.live_run(text)'::regprocedure AND entry.grantee <> 0 AND f.proname IN (
-            'watched_table', 'refuse_reading', 'watched_column', 'check_id_type', 'id_condition', 'time_expression',
-            'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'fresh_events',
+            'watched_table', 'refuse_reading', 'refuse_selecting', 'watched_column', 'check_id_type', 'id_condition',
+            'time_expression', 'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'fresh_events',
             'is_rated', 'is_watched', 'fresh_history', 'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment'
         )
         UNION ALL
