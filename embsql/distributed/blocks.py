@@ -51,6 +51,7 @@ class Matrix:
     cut: BlockCut
     n_columns: int
     scale: float = 1.0  # of weights
+    counts: Int64 | None = None  # (n,) pairs of each row, where some may have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,15 @@ def _matrix(
     pairs = work.frame(training_sql(table), **cut.parameters)
     build = partial(tasks.build_matrix, cut.edges)
     work.store(table, map_block(pairs, build, tasks.MATRIX))
+    store_links(work, table, links, other)
+    return Matrix(table, links, cut, n_columns)
+
+
+def store_links(work: SparkWorkspace, table: str, links: str, other: BlockCut) -> None:
+    """Write which rows of the other side's blocks those of a matrix need."""
     columns = work.frame(training_sql("columns"), matrix=table)
     link = partial(tasks.link, other.edges)
     work.store(links, map_rows(columns, link, tasks.LINKS))
-    return Matrix(table, links, cut, n_columns)
 
 
 def _store_names(work: SparkWorkspace, side: str, cut: BlockCut) -> None:

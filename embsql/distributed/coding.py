@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from embsql.data import Int64
 from embsql.engines import Engine
 from embsql.engines.spark_workspace import SparkWorkspace
 from embsql.errors import EmbsqlError
@@ -186,6 +188,13 @@ def _median(work: SparkWorkspace, pairs: dict[str, Any]) -> float:
     below = work.row(training_sql("below"), low=low)["pairs"]
     middle = work.ask(training_sql("middle"), low=low, high=high)
     ends = below + np.cumsum(middle["pairs"].to_numpy())  # (values,)
-    ranks = [(pairs["pairs"] - 1) // 2, pairs["pairs"] // 2]
-    positions = np.searchsorted(ends, ranks, side="right")
-    return float(np.mean(middle["weight"].to_numpy()[positions]))
+    return middle_of(middle["weight"].to_numpy(), ends, pairs["pairs"])
+
+
+def middle_of(values: NDArray[Any], ends: Int64, n: int) -> float:
+    """The median of n numbers, of which some values (v,) lie in the middle, in order.
+
+    `ends` (v,) says how many numbers are up to each of them.
+    """
+    ranks = [(n - 1) // 2, n // 2]
+    return float(np.mean(values[np.searchsorted(ends, ranks, side="right")]))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,7 +33,6 @@ class InSpark:
     largest_weight: float
     newest_event: int | None
     run: Run
-    _numbers: Any = field(default_factory=itertools.count)
 
     @property
     def solver(self) -> BlockSolver:
@@ -55,13 +53,16 @@ class InSpark:
         """See `BlockInteractions`; this process makes a block of items after the other."""
         gramian = np.zeros((dim, dim))  # (f, f)
         draw = random_factors(dim, seed)
-        for block, (low, high) in enumerate(self.blocks.matrices.item.cut.ranges, 1):
+        table, items = self.work.fresh("first_items"), self.blocks.matrices.item
+        for block, (low, high) in enumerate(items.cut.ranges, 1):
             factors = draw(high - low)  # (n, f)
+            if items.counts is not None:  # what is unseen stays zero
+                factors *= (items.counts[low:high] > 0)[:, None]  # (n, f)
             gramian += factors.T @ factors
-            self._put("first_items", block, factors)
+            self._put(table, block, factors)
         axes = np.eye(dim, dtype=np.float32)  # (f, f)
         nothing = Factors(None, axes, np.zeros((dim, dim)))
-        return Sides(nothing, Factors("first_items", axes, gramian))
+        return Sides(nothing, Factors(table, axes, gramian))
 
     def _put(self, table: str, block: int, factors: Any) -> None:
         """Write the rows of a block."""
@@ -87,7 +88,8 @@ class InSpark:
     def _biases(self, mean: float, sweeps: int, damping: float) -> Sides:
         """Tables of the biases of users and items."""
         by_user, by_item = self.blocks.matrices
-        users, means = "no_biases", partial(tasks.damped_means, mean, damping)
+        users = self.work.fresh("no_biases")
+        means = partial(tasks.damped_means, mean, damping)
         for block, (low, high) in enumerate(by_user.cut.ranges, 1):
             self._put(users, block, np.zeros(high - low))
         for _ in range(sweeps):
@@ -97,7 +99,7 @@ class InSpark:
 
     def _swept(self, matrix: Matrix, others: str, means: Any) -> str:
         """The biases of a side, of those of the other side; their table."""
-        table = f"biases_{next(self._numbers)}"
+        table = self.work.fresh("biases")
         sent = send_rows(self.work, matrix, others, "f8", 1)
         self.work.store(
             table, map_blocks(self._pairs(matrix), sent, means, tasks.BIASES)

@@ -45,7 +45,7 @@ class TrainedRows:
         matrix = getattr(self.data.blocks.matrices, side)
         factors = getattr(self.made.factors, side)
         biases = self.made.biases and getattr(self.made.biases, side)
-        axes = factors.axes * np.float32(self.made.factor_scale)  # (f, f)
+        axes = self.made.final_axes(factors)  # (f, f)
         for block, _ in enumerate(matrix.cut.ranges, 1):
             rows = self._block(factors.table, block, np.float32, self.dim)  # (n, f)
             names = self._names(side, block)
@@ -74,7 +74,7 @@ class TrainedRows:
             found = work.ask(
                 training_sql("block_of_pairs"), matrix=matrix.table, block=block
             )
-            yield _interactions(found, self._ids("user", block), items)
+            yield tasks.interactions(found, self._ids("user", block), items)
 
     def _bias(self, table: str, side: str, block: int) -> Float32:
         """The biases (n,) of a block; the mean is a part of the users'."""
@@ -94,21 +94,3 @@ class TrainedRows:
     def _names(self, side: str, block: int) -> pa.Table:
         asked = training_sql("block_of_names")
         return self.data.work.ask(asked, names=f"{side}_names", block=block)
-
-
-def _interactions(
-    found: pa.Table, users: pa.StringArray, items: pa.StringArray
-) -> Interactions:
-    """The pairs of a block; their users are numbered within it."""
-    indptr = tasks.array(found["indptr"][0], np.int64)  # (n + 1,)
-    columns = tasks.array(found["columns"][0], np.int32)  # (m,)
-    indices = tasks.array(found["indices"][0], np.int32)  # (pairs,)
-    times = found["times"][0]
-    return Interactions(
-        np.repeat(np.arange(len(users), dtype=np.int32), np.diff(indptr)),
-        columns[indices],
-        tasks.array(found["weights"][0], np.float32),
-        tasks.array(times, np.int64) if times.is_valid else None,
-        users,
-        items,
-    )

@@ -7,10 +7,8 @@ learning in Apache Spark", as its ALS does); the kernel is that of one machine.
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +38,6 @@ class BlockSolver:
 
     work: SparkWorkspace
     run: Run
-    _numbers: Any = field(default_factory=itertools.count)
 
     def solve_side(
         self,
@@ -59,7 +56,7 @@ class BlockSolver:
             solved_factors.axes @ eigenvectors,
             matrix.scale,
         )
-        table = f"factors_{next(self._numbers)}"
+        table = self.work.fresh("factors")
         self._solve(table, matrix, fixed_factors, solved_factors, step)
         if solved_factors.table:
             self.work.drop(solved_factors.table)

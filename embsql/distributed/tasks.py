@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
-from embsql.data import CsrMatrix, Float32, Float64, Int64, indptr_of
+from embsql.data import CsrMatrix, Float32, Int64, Interactions, indptr_of
 from embsql.factorization.cpu import System, solve_rows
 from embsql.numeric.linalg import gramian, matmul
 from embsql.run import Run
@@ -123,11 +123,23 @@ def build_matrix(edges: Int64, key: Key, rows: pa.Table) -> pa.Table:
     order = np.lexsort((column, code))  # (pairs,)
     code = code[order] - edges[block - 1]
     n_rows = int(edges[block] - edges[block - 1])
-    columns, indices = np.unique(column[order], return_inverse=True)
     weight = weight[order].astype(np.float32)
     has_time = not rows["last_time"].null_count
     times = time[order].astype(np.int64) if has_time else None
-    parts = {
+    made = matrix_columns(code, column[order], weight, times, n_rows)
+    return row(MATRIX, block=block, **made)
+
+
+def matrix_columns(
+    code: NDArray[Any],
+    column: NDArray[Any],
+    weight: Float32,
+    times: Int64 | None,
+    n_rows: int,
+) -> dict[str, Any]:
+    """The pairs (n,) of a block, ordered by row and column, as MATRIX has them."""
+    columns, indices = np.unique(column, return_inverse=True)
+    parts: dict[str, NDArray[Any]] = {
         "indptr": indptr_of(code, n_rows),  # (n_rows + 1,)
         "indices": indices.astype(np.int32),
         "columns": columns.astype(np.int32),
@@ -136,14 +148,8 @@ def build_matrix(edges: Int64, key: Key, rows: pa.Table) -> pa.Table:
     digest = hashlib.sha256()
     for part in (*parts.values(), times):
         digest.update(b"none" if part is None else part.data)
-    return row(
-        MATRIX,
-        block=block,
-        **parts,
-        times=times,
-        weight=float(weight.sum(dtype=np.float64)),
-        digest=digest.digest(),
-    )
+    total = float(weight.sum(dtype=np.float64))
+    return {**parts, "times": times, "weight": total, "digest": digest.digest()}
 
 
 def link(edges: Int64, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -196,9 +202,9 @@ class Arrived:
         by_source = dict(zip(sent["source"].to_pylist(), sent["rows"], strict=True))
         own = by_source.pop(OWN, None)
         parts = [array(by_source[source], dtype, width) for source in sorted(by_source)]
-        return cls(
-            None if own is None else array(own, dtype, width), np.concatenate(parts)
-        )
+        nothing = np.empty((0, width), dtype)  # of a block without a pair
+        others = np.concatenate([nothing, *parts])  # (m, width)
+        return cls(None if own is None else array(own, dtype, width), others)
 
 
 def _matrix(rows: pa.Table) -> CsrMatrix:
@@ -207,6 +213,24 @@ def _matrix(rows: pa.Table) -> CsrMatrix:
     indptr, indices, weights = (column[0] for column in found.columns)
     return CsrMatrix(
         array(indptr, np.int64), array(indices, np.int32), array(weights, np.float32)
+    )
+
+
+def interactions(
+    rows: pa.Table, users: pa.StringArray, items: pa.StringArray
+) -> Interactions:
+    """The pairs of one block of users, who are numbered within it."""
+    indptr = array(rows["indptr"][0], np.int64)  # (n + 1,)
+    columns = array(rows["columns"][0], np.int32)  # (m,)
+    indices = array(rows["indices"][0], np.int32)  # (pairs,)
+    times = rows["times"][0]
+    return Interactions(
+        np.repeat(np.arange(len(users), dtype=np.int32), np.diff(indptr)),
+        columns[indices],
+        array(rows["weights"][0], np.float32),
+        array(times, np.int64) if times.is_valid else None,
+        users,
+        items,
     )
 
 
@@ -258,7 +282,8 @@ def damped_means(
     pairs = _matrix(matrix)
     others = Arrived.of(sent, np.float64, 1).others[:, 0]  # (m,)
     left = (pairs.data - mean) - others[pairs.indices]  # (pairs,)
-    total: Float64 = np.add.reduceat(left, pairs.indptr[:-1])  # (n,) no row is empty
+    rows = np.repeat(np.arange(len(pairs.counts)), pairs.counts)  # (pairs,)
+    total: Any = np.bincount(rows, left, len(pairs.counts))  # (n,)
     biases = total / (pairs.counts + damping)  # (n,)
     return row(BIASES, block=key[0].as_py(), factors=biases)
 

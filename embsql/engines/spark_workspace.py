@@ -6,6 +6,7 @@ worked on, and nothing that came before is computed again.
 
 from __future__ import annotations
 
+import itertools
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,7 +26,9 @@ MISSING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 SPARK_TYPES = {
     "int32": "INT",
     "int64": "BIGINT",
+    "float": "FLOAT",
     "double": "DOUBLE",
+    "string": "STRING",
     "binary": "BINARY",
 }
 
@@ -42,6 +45,8 @@ class SparkWorkspace:
 
     def __init__(self, engine: Spark, owner: str) -> None:
         self.engine, self._owner = engine, owner
+        self._made: list[str] = []
+        self._numbers = itertools.count()
         self._prefix = f"{owner}_{uuid.uuid4().hex[:8]}"
         try:
             engine.run("CREATE SCHEMA IF NOT EXISTS embsql_internal")
@@ -83,8 +88,12 @@ class SparkWorkspace:
 
     def ask(self, select: str, **values: Any) -> pa.Table:
         """The answer of one SELECT."""
+        return self.collect(self.frame(select, **values))
+
+    def collect(self, frame: Frame) -> pa.Table:
+        """The answer of a query, brought to this process."""
         with in_our_words(), self._job():
-            return self.frame(select, **values).toArrow()
+            return frame.toArrow()
 
     def row(self, select: str, **values: Any) -> dict[str, Any]:
         """The answer of one SELECT that has one row."""
@@ -94,24 +103,44 @@ class SparkWorkspace:
     def store(self, table: str, frame: Frame) -> None:
         """Run a query into a table that is not there yet."""
         with in_our_words(), self._job():
-            frame.write.saveAsTable(self._name(table), format="parquet")
+            frame.write.saveAsTable(self._added(table), format="parquet")
 
     def read(self, table: str, select: str) -> None:
         """Run a caller's SELECT into a table. Raises SourceFailed or InexactId."""
         with as_source(), self._job():
             rows = self.engine.session.sql(select)
-            rows.write.saveAsTable(self._name(table), format="parquet")
+            rows.write.saveAsTable(self._added(table), format="parquet")
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows of this process's to a table, which is made where it is not there."""
         with in_our_words(), self._job():
             given = self.engine.session.createDataFrame(rows).coalesce(1)
-            given.write.saveAsTable(self._name(table), format="parquet", mode="append")
+            given.write.saveAsTable(self._added(table), format="parquet", mode="append")
+
+    def fresh(self, table: str) -> str:
+        """A name that no other table has."""
+        return f"{table}_{next(self._numbers)}"
+
+    @contextmanager
+    def scratch(self) -> Iterator[None]:
+        """The tables that are made inside are dropped at the end."""
+        before = set(self._made)
+        try:
+            yield
+        finally:
+            self.drop(*(table for table in self._made if table not in before))
 
     def drop(self, *tables: str) -> None:
         """Remove tables that no job reads any more."""
         for table in tables:
+            self._made.remove(table)
             self._drop(f"{self._prefix}_{table}")
+
+    def _added(self, table: str) -> str:
+        """The name of a table that is about to be there."""
+        if table not in self._made:
+            self._made.append(table)
+        return self._name(table)
 
     def _drop(self, name: str) -> None:
         table = f"{SCHEMA}.{name}"

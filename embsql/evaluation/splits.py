@@ -13,6 +13,7 @@ from embsql.errors import InvalidArgument, NotEvaluated
 
 Mask = NDArray[np.bool_]
 
+FRACTION = 0.2  # of what is held out, but with the method last
 REPEATS = "+repeats"  # behind the name of a split that asks again for what was known
 
 
@@ -49,7 +50,7 @@ def split(
     method: str = "auto",
     *,
     seed: int = 42,
-    fraction: float = 0.2,
+    fraction: float = FRACTION,
     average: bool = False,
     repeats: bool = False,
 ) -> Split:

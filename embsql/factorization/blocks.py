@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from embsql.data import FoldIn
+import numpy as np
+
+from embsql.data import Float32, FoldIn
 from embsql.factorization.objective import SideSolver, Totals
 
 
@@ -38,6 +40,11 @@ class BlockEmbeddings:
     factor_scale: float = 1.0  # what factors are still to be multiplied by
     biases: Sides | None = None
     mean: float = 0.0  # what is still to be added to the biases of users
+
+    def final_axes(self, factors: Any) -> Float32:
+        """What the factors of a side, as they lie, are to be multiplied by: (f, f)."""
+        axes: Float32 = factors.axes * np.float32(self.factor_scale)
+        return axes
 
 
 class BlockInteractions(Protocol):

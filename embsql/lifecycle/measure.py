@@ -126,7 +126,7 @@ def measure_on_a_part(
 ) -> Measured:
     """Train on a part and ask about the other; the run itself is then trained on everything."""
     answered = _on_a_part(plan, data, run)
-    write_findings(engine, run, _tied(answered.parts))
+    write_findings(engine, run, tied(answered.parts.facts))
     return judge(engine, reader, plan, data, answered, run)
 
 
@@ -134,8 +134,7 @@ def _on_a_part(plan: Plan, data: Interactions, run: Run) -> Answered:
     """Train on a part, ask about the other."""
     parts = parts_of(plan, data)
     trial = dataclasses.replace(
-        run,
-        on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values)),
+        as_evaluation(run),
         checkpoints=run.checkpoints and run.checkpoints.of(f"trial-{parts.name}"),
     )
     run.phases.enter(TRAINING)
@@ -180,11 +179,11 @@ def as_stored(data: Interactions, embeddings: Embeddings) -> Loaded:
     )
 
 
-def _tied(parts: Split) -> list[Finding]:
-    """How many users' last pair was drawn by lot."""
-    if "tied users" not in parts.facts:
+def tied(facts: Mapping[str, int]) -> list[Finding]:
+    """How many users' last pair was drawn by lot, of the facts of a split."""
+    if "tied users" not in facts:
         return []
-    users = parts.facts["tied users"]
+    users = facts["tied users"]
     hint = (
         "several pairs of one last time: which of them the evaluation asks about was drawn by"
         " the run's seed"
@@ -194,6 +193,13 @@ def _tied(parts: Split) -> list[Finding]:
             "users with tied last pairs", "info" if users else "ok", users, hint=hint
         )
     ]
+
+
+def as_evaluation(run: Run) -> Run:
+    """The run, whose losses are reported as those of its evaluation."""
+    return dataclasses.replace(
+        run, on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values))
+    )
 
 
 def _renamed(values: Mapping[str, float]) -> dict[str, float]:

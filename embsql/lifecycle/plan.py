@@ -29,7 +29,8 @@ FORGOTTEN = (
     "its {option} named somebody who was forgotten, and were not kept;"
     " give a test of your own, or train it again with evaluate=True"
 )
-MEASURED_LATER = "what was trained in Spark is measured by evaluate(model, test=...)"
+MEASURED_LATER = "evaluate(model, test=...) asks what was trained there"
+BY_TIME = "by time measures evaluate(model, test=...), on what a SELECT finds after an instant"
 NAMED = "a SELECT or a name; df.createOrReplaceTempView('orders') gives a DataFrame one"
 RANKS = (10, 20)
 TOLERANCE = 0.05
@@ -163,8 +164,12 @@ class Plan:
         )
         rules = (
             ("device", self.algorithm.in_spark, others),
-            ("device", not self.evaluate, f"cpu with evaluate; {MEASURED_LATER}"),
-            ("device", self.search is None, "cpu with n_trials, which are measured"),
+            ("test", self.test is None, f"left out in Spark; {MEASURED_LATER}"),
+            (
+                "split",
+                not self.cuts_events,
+                f"auto, last or random in Spark; {BY_TIME}",
+            ),
             ("source", isinstance(self.source, str), NAMED),
         )
         return {option: (False, words) for option, fine, words in rules if not fine}

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 from embsql import algorithms, options
 from embsql.algorithms import Algorithm
-from embsql.data import Embeddings, Interactions
 from embsql.errors import (
     AllTrialsFailed,
     BadFeatures,
@@ -33,8 +32,6 @@ from embsql.errors import (
     MissingExtra,
     shared,
 )
-from embsql.evaluation.evaluator import Questions
-from embsql.evaluation.splits import Split
 from embsql.options import Option, shown
 from embsql.plain_values import plain_value
 from embsql.run import Run
@@ -46,8 +43,6 @@ MAX_SCANNED = 1000  # settings that are looked through for one that can be made
 LOG_SCALE_RATIO = 10
 # errors that fail one setting only: the search goes on without it
 TRIAL_ERRORS = (Diverged, BadOption, BadFeatures, EmptyGraph, MemoryError)
-
-Fit = Callable[[Algorithm, Interactions, Run], Embeddings]
 
 
 class Interval(NamedTuple):
@@ -239,27 +234,23 @@ def _require_one_snapshot(search: Search, first: Algorithm) -> None:
 
 def best(
     search: Search,
-    parts: Split,
+    measured: Callable[[Algorithm], float],
     run: Run,
-    fit: Fit,
     record: Callable[[Trial], None],
     *,
     k: int,
 ) -> Algorithm:
-    """The algorithm with the setting whose ndcg@k is best on a validation part.
+    """The algorithm with the setting whose ndcg@k, as `measured`, is best.
 
     `record` hears of every trial as it ends. Raises AllTrialsFailed.
     """
-    questions = Questions.prepare(parts, run)
-    # the epochs of a trial are not the run's
-    silent = dataclasses.replace(run, on_report=None)
 
-    def measured(setting: dict[str, Any]) -> float:
-        return _ndcg(questions, fit(search.make(setting), parts.train, silent), k)
+    def figure(setting: dict[str, Any]) -> float:
+        return measured(search.make(setting))
 
     def attempt(number: int, setting: dict[str, Any]) -> Trial:
         run.check()
-        trial = _trial(number, setting, f"ndcg@{k}", lambda: measured(setting))
+        trial = _trial(number, setting, f"ndcg@{k}", lambda: figure(setting))
         record(trial)
         return trial
 
@@ -295,11 +286,6 @@ def _trial(
         status,
         error,
     )
-
-
-def _ndcg(questions: Questions, embeddings: Embeddings, k: int) -> float:
-    """The mean over the users asked."""
-    return float(questions.per_user(embeddings, "ndcg", k).mean())
 
 
 def _run_trials(

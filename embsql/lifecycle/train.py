@@ -20,6 +20,7 @@ from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
 from embsql.errors import Cancelled, CannotOpen, ConnectionLost, LostLease, shared
+from embsql.evaluation.evaluator import Questions
 from embsql.freed import give_back
 from embsql.lifecycle import (
     forgetting,
@@ -261,7 +262,7 @@ def _run_stages(
         return
     plan.check_machine()
     run.phases.enter(SEARCHING if plan.search else TRAINING)
-    plan = _resolve_search(engine, plan, data, run)
+    plan = _searched(engine, plan, data, run)
     before = live_vectors(engine, plan, data) if plan.warm_start else None
     run.checkpoints = _checkpoints(plan, source_hash, before)
     measured = None
@@ -370,11 +371,35 @@ def is_unchanged(
     return True
 
 
-def _resolve_search(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
+def _searched(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
     """The plan with what its search finds, without the pairs that the run is measured on."""
     if plan.search is None:
         return plan
     known = parts_of(plan, data).train if plan.evaluate and not plan.test else data
+    parts = parts_of(plan, known)
+    questions = Questions.prepare(parts, run)
+    # the epochs of a trial are not the run's
+    silent = dataclasses.replace(run, on_report=None)
+
+    def measured(algorithm: Algorithm) -> float:
+        return _ndcg(questions, fit(algorithm, parts.train, silent), plan.headline)
+
+    return resolve_search(engine, plan, plan.search, run, measured)
+
+
+def _ndcg(questions: Questions, embeddings: Embeddings, k: int) -> float:
+    """The mean over the users asked."""
+    return float(questions.per_user(embeddings, "ndcg", k).mean())
+
+
+def resolve_search(
+    engine: Engine,
+    plan: Plan,
+    wanted: search.Search,
+    run: Run,
+    measured: Callable[[Algorithm], float],
+) -> Plan:
+    """The plan with what is best of what a search tries; `measured` gives ndcg at the headline."""
 
     def record(trial: search.Trial) -> None:
         execute_named(
@@ -383,9 +408,7 @@ def _resolve_search(engine: Engine, plan: Plan, data: Interactions, run: Run) ->
         if trial.value is not None:
             run.report(epoch=trial.trial, **{f"trial_{trial.metric}": trial.value})
 
-    algorithm = search.best(
-        plan.search, parts_of(plan, known), run, fit, record, k=plan.headline
-    )
+    algorithm = search.best(wanted, measured, run, record, k=plan.headline)
     found = _without_search(plan, algorithm)
     chosen = json.dumps(found.params | {"search": plan.params["search"]})
     retry(
@@ -434,13 +457,18 @@ def _write(
             engine.write(table, columns)
         if embeddings.network:
             installation.install_networks(engine)
-        if measured:
-            engine.write("metrics", metrics_rows(run, measured.split, measured.figures))
-            execute_named(engine, "judge", run_id=run.run_id, **measured.verdict.row)
+        write_measured(engine, run, measured)
         newest = data.newest_event(int(time.time() * 1e6))
         finish(
             engine, plan, run, (user.as_py() for user in data.users), newest, figures
         )
+
+
+def write_measured(engine: Engine, run: Run, measured: Measured | None) -> None:
+    """Write what an evaluation came to, where there was one."""
+    if measured:
+        engine.write("metrics", metrics_rows(run, measured.split, measured.figures))
+        execute_named(engine, "judge", run_id=run.run_id, **measured.verdict.row)
 
 
 def finish(

@@ -6,6 +6,7 @@ a loss per half sweep, and at the end the run, block by block, in the transactio
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,25 +15,39 @@ from typing import Any, cast
 
 import numpy as np
 
-from embsql.algorithms import InBlocks
+from embsql.algorithms import Algorithm, InBlocks
 from embsql.data import Float32, FoldIn
 from embsql.distributed.blocks import cut_into_blocks
 from embsql.distributed.coding import SIDES, code_source
 from embsql.distributed.interactions import InSpark
+from embsql.distributed.measuring import Parts, figures_of, held_out_parts
 from embsql.distributed.rows import SideRows, TrainedRows
 from embsql.engines import Engine
 from embsql.errors import Diverged, InvalidArgument
-from embsql.factorization.blocks import Sides
+from embsql.evaluation.splits import FRACTION, Cut, resolve_split
+from embsql.factorization.blocks import BlockEmbeddings, Sides
 from embsql.factorization.objective import Totals
-from embsql.lifecycle import run_rows
+from embsql.lifecycle import gate, registry, run_rows
+from embsql.lifecycle.gate import Comparison
 from embsql.lifecycle.leases import Lease, retry
+from embsql.lifecycle.measure import Measured, as_evaluation, headlines, tied
 from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.snapshot import check_enough, hash_of, write_findings
-from embsql.lifecycle.train import finish, go_live, is_unchanged, under_lease
-from embsql.phases import TRAINING, WRITING, Phases
+from embsql.lifecycle.train import (
+    finish,
+    go_live,
+    is_unchanged,
+    resolve_search,
+    under_lease,
+    write_measured,
+)
+from embsql.phases import MEASURING, SEARCHING, TRAINING, WRITING, Phases
 from embsql.run import Listener, Run
 
+NOT_COMPARED = (
+    "the live run is not asked in Spark; embsql report A B --test SELECT asks both"
+)
 SOURCE_IN_SPARK = (
     "cpu or cuda where the source is not in Spark; spark goes with source_db='spark', or with an "
     "open session"
@@ -61,17 +76,27 @@ def train_in_spark(
         with SparkWorkspace(reader, _owner(engine, plan)) as work:
             data = _read(engine, plan, run, reader, work)
             source_hash = hash_of(plan, data.blocks.checksum)
-            if not plan.force and is_unchanged(engine, plan, run, source_hash):
+            split = _split_name(plan, data) if plan.evaluate else None
+            if not plan.force and is_unchanged(engine, plan, run, source_hash, split):
                 return
+            run.phases.enter(SEARCHING if plan.search else TRAINING)
+            found = _searched(engine, plan, data, run)
+            measured = _measured(engine, found, data, run) if plan.evaluate else None
             run.phases.enter(TRAINING)
-            made = cast(InBlocks, plan.algorithm).fit_blocks(data, run)
+            rows = TrainedRows(data, _fit(found, data, run))
             lease.heartbeat()
             log.enter(engine, WRITING)
-            rows = TrainedRows(data, made)
-            retry(engine, lambda: _write(engine, plan, run, rows, source_hash))
-        go_live(engine, plan, run, lease, log)
+            retry(
+                engine, lambda: _write(engine, found, run, rows, source_hash, measured)
+            )
+        go_live(engine, plan, run, lease, log, measured)
 
     return under_lease(engine, plan, stages, listener, phases)
+
+
+def _fit(plan: Plan, data: InSpark, run: Run) -> BlockEmbeddings:
+    """Train on data in blocks."""
+    return cast(InBlocks, plan.algorithm).fit_blocks(data, run)
 
 
 def _owner(engine: Engine, plan: Plan) -> str:
@@ -105,11 +130,70 @@ def _read(engine: Engine, plan: Plan, run: Run, reader: Engine, work: Any) -> In
     return InSpark(work, blocks, totals, largest, newest, run)
 
 
+# --- measuring -----------------------------------------------------------------------------------
+
+
+def _split_name(plan: Plan, data: InSpark) -> str:
+    """What the plan's figures are filed under."""
+    return resolve_split(plan.split, has_time=data.newest_event is not None)
+
+
+def _parts(plan: Plan, data: InSpark) -> Parts:
+    """What the plan trains on and what it holds out."""
+    cut = Cut(plan.seed, FRACTION, average=plan.algorithm.explicit, repeats=False)
+    return held_out_parts(data, _split_name(plan, data), cut)
+
+
+def _searched(engine: Engine, plan: Plan, data: InSpark, run: Run) -> Plan:
+    """The plan with what its search finds, without the pairs that the run is measured on."""
+    if plan.search is None:
+        return plan
+    silent, k = dataclasses.replace(run, on_report=None), plan.headline
+    with data.work.scratch():
+        parts = _parts(plan, _parts(plan, data).train if plan.evaluate else data)
+
+        def measured(algorithm: Algorithm) -> float:
+            trial = dataclasses.replace(plan, algorithm=algorithm, search=None)
+            with data.work.scratch():
+                made = _fit(trial, parts.train, silent)
+                return headlines(figures_of(parts, made, run, (k,)))[f"ndcg@{k}"]
+
+        return resolve_search(engine, plan, plan.search, run, measured)
+
+
+def _measured(engine: Engine, plan: Plan, data: InSpark, run: Run) -> Measured:
+    """Train on a part and ask about the other; the run itself is then trained on everything."""
+    with data.work.scratch():
+        parts = _parts(plan, data)
+        write_findings(engine, run, tied(parts.facts))
+        made = _fit(plan, parts.train, as_evaluation(run))
+        run.phases.enter(MEASURING)
+        figures = figures_of(parts, made, run, plan.k)
+    compared = _compared(engine, plan) if plan.gate else None
+    judged = gate.judged(
+        figures, compared, parts.name, plan.headline, plan.gate_tolerance
+    )
+    return Measured(parts.name, figures, judged)
+
+
+def _compared(engine: Engine, plan: Plan) -> Comparison:
+    """Why the run is compared with popular items alone."""
+    live = registry.live_record(engine, plan.model_name)
+    if live is None:
+        return Comparison("none", reason="nothing was live")
+    return Comparison("none", compared_run=live["run_id"], reason=NOT_COMPARED)
+
+
 # --- writing -------------------------------------------------------------------------------------
 
 
 def _write(
-    engine: Engine, plan: Plan, run: Run, rows: TrainedRows, source_hash: str
+    engine: Engine,
+    plan: Plan,
+    run: Run,
+    rows: TrainedRows,
+    source_hash: str,
+    measured: Measured | None,
 ) -> None:
     """Everything of a run in one transaction, a block at a time."""
     totals = rows.data.totals
@@ -122,6 +206,7 @@ def _write(
         written.write_folding(rows.made.fold_in)
         pairs = (run_rows.pair_rows(run, part)[1] for part in rows.interactions())
         engine.write_parts("interactions", pairs)
+        write_measured(engine, run, measured)
         figures = {
             "source_hash": source_hash,
             "checksum": written.checksum(),

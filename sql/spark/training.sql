@@ -204,3 +204,45 @@ SELECT n.ids, n.counts FROM IDENTIFIER($names) AS n WHERE n.block = $block
 SELECT m.indptr, m.indices, m.columns, m.weights, m.times
 FROM IDENTIFIER($matrix) AS m
 WHERE m.block = $block
+
+-- all_pairs: the pairs of each block, with their times
+SELECT m.block, m.indptr, m.indices, m.columns, m.weights, m.times FROM IDENTIFIER($matrix) AS m
+
+-- pairs_of_blocks: how many pairs each block has
+SELECT m.block, octet_length(m.indices) DIV 4 AS pairs
+FROM IDENTIFIER($matrix) AS m
+ORDER BY m.block ASC
+
+-- both_parts: the pairs of each block that are trained on, and those that are held out
+SELECT m.block, m.indptr, m.indices, m.columns, m.weights, m.times, m.held_indptr, m.held_items
+FROM IDENTIFIER($matrix) AS m
+
+-- held_out: how many pairs each block has in both parts, and of whom
+SELECT
+    m.block,
+    octet_length(m.indices) DIV 4 AS pairs,
+    octet_length(m.held_items) DIV 4 AS held,
+    m.weight,
+    m.lengths,
+    m.askers,
+    m.facts
+FROM IDENTIFIER($matrix) AS m
+ORDER BY m.block ASC
+
+-- row_ends: where the rows of each block begin and end
+SELECT m.block, m.indptr FROM IDENTIFIER($matrix) AS m ORDER BY m.block ASC
+
+-- catalog: the factors of all items, for each of so many blocks of users
+SELECT u.block, i.block AS source, i.factors AS rows, CAST(NULL AS BINARY) AS biases
+FROM IDENTIFIER($factors) AS i
+LATERAL VIEW explode(sequence(1, $blocks)) u AS block
+
+-- rated_catalog: the same with the biases of items
+SELECT u.block, i.block AS source, i.factors AS rows, b.factors AS biases
+FROM IDENTIFIER($factors) AS i
+INNER JOIN IDENTIFIER($biases) AS b ON b.block = i.block
+LATERAL VIEW explode(sequence(1, $blocks)) u AS block
+
+-- own_vectors: the factors of each block's own users, as if they had come from block -1
+SELECT f.block, -1 AS source, f.factors AS rows, CAST(NULL AS BINARY) AS biases
+FROM IDENTIFIER($factors) AS f

@@ -24,6 +24,7 @@ from embsql.stopping import Stopped, Work
 USERS, ITEMS, ROWS = 40, 30, 900
 FEEDBACK = ["implicit", "explicit"]
 OPTIONS = {"dim": 4, "epochs": 1}
+MEASURED = {"evaluate": True, "gate": False, "k": (3, 7)}
 OTHERWISE = {"spark.sql.shuffle.partitions": "3", "spark.sql.adaptive.enabled": "true"}
 
 
@@ -58,8 +59,11 @@ def world(session: Any) -> Iterator[embsql.Database]:
     session.createDataFrame(events()).createOrReplaceTempView("events")
     with embsql.connect(":memory:") as database:
         for feedback in FEEDBACK:
-            database.train(feedback, events(), feedback=feedback, **OPTIONS)
-            there(database, f"{feedback}_there", session, feedback=feedback, **OPTIONS)
+            # ratings are measured by a test that is slow
+            measured = MEASURED if feedback == "implicit" else {}
+            options = OPTIONS | {"feedback": feedback} | measured
+            database.train(feedback, events(), **options)
+            there(database, f"{feedback}_there", session, **options)
         yield database
 
 
@@ -140,6 +144,46 @@ def test_a_run_has_the_rows_of_one_machines(
     )
     assert here
     assert here == made
+
+
+def figures(database: embsql.Database, model: str) -> list[dict[str, Any]]:
+    """What a model's live run was measured to be, without what is not computed in Spark."""
+    asked = (
+        "SELECT m.split, m.segment, m.metric, m.k, m.value, m.popular_value, m.ci_low, m.ci_high"
+        " FROM embsql.metrics AS m WHERE m.run_id = embsql.live_run($model) ORDER BY ALL"
+    )
+    found: list[dict[str, Any]] = database.ask(asked, model=model).to_pylist()
+    return found
+
+
+def test_figures_are_those_of_one_machine(world: embsql.Database) -> None:
+    here, made = (figures(world, name) for name in ("implicit", "implicit_there"))
+    assert {"all", "users:light", "items:tail", "asked"} <= {
+        one["segment"] for one in here
+    }
+    for wanted, found in zip(here, made, strict=True):
+        assert found == pytest.approx(wanted, abs=1e-6), wanted
+
+
+@pytest.mark.slow
+def test_figures_of_ratings_and_what_a_search_finds(
+    session: Any, world: embsql.Database
+) -> None:
+    options = {"feedback": "explicit", "split": "random", "epochs": 1, "dim": [2, 4]}
+    found = []
+    for name in ("searched", "searched_there"):
+        given: Any = {"source_db": session, "device": "spark"} if "_" in name else {}
+        source = "SELECT * FROM events" if given else events()
+        world.train(name, source, n_trials=2, **options, **MEASURED, **given)
+        trials = world.rows(
+            "SELECT t.params, t.metric, round(t.value, 5), t.status, t.best"
+            f" FROM embsql.trials('{name}') AS t ORDER BY t.trial"
+        )
+        found.append((figures(world, name), trials))
+    (here, tried), (made, tried_there) = found
+    assert tried == tried_there
+    for wanted, one in zip(here, made, strict=True):
+        assert one == pytest.approx(wanted, abs=1e-6), wanted
 
 
 def test_the_checksum_is_that_of_the_vectors(world: embsql.Database) -> None:
@@ -267,7 +311,11 @@ def test_workers_without_embsql(session: Any) -> None:
     [
         ({}, "source_db='spark'"),
         ({"algorithm": "svd"}, "cpu with svd; in Spark als is trained"),
-        ({"evaluate": True}, "cpu with evaluate; what was trained in Spark"),
+        ({"evaluate": True, "split": "time"}, "auto, last or random in Spark"),
+        (
+            {"evaluate": True, "test": "SELECT 1 AS user_id, 2 AS item_id"},
+            "left out in Spark",
+        ),
         ({"warm_start": True}, "warm_start must be false"),
         ({"source": pa.table({"user_id": ["a"]})}, "createOrReplaceTempView"),
     ],

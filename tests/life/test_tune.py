@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,9 @@ from embsql.errors import (
     NotEvaluated,
     UnknownOption,
 )
-from embsql.evaluation.evaluator import measure
+from embsql.evaluation.evaluator import Questions, measure
 from embsql.evaluation.splits import split
-from embsql.lifecycle import registry
+from embsql.lifecycle import registry, train
 from embsql.lifecycle import search as tune
 from embsql.lifecycle.leases import Lease
 from embsql.lifecycle.named_statements import query_named
@@ -220,9 +221,8 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
     test = split(data, "random", seed=42).held_out
     secret = set(zip(test.user.tolist(), test.item.tolist(), strict=True))
     searched: list[set[tuple[int, int]]] = []
-    search = tune.best
 
-    def watched(wanted: Any, given: Any, *rest: Any, **more: Any) -> Any:
+    def watched(given: Any, run: Any) -> Questions:
         parts = (given.train, given.held_out)
         searched.append(
             {
@@ -231,9 +231,9 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
                 for pair in zip(part.user.tolist(), part.item.tolist(), strict=True)
             }
         )
-        return search(wanted, given, *rest, **more)
+        return Questions.prepare(given, run)
 
-    monkeypatch.setattr(tune, "best", watched)
+    monkeypatch.setattr(train, "Questions", SimpleNamespace(prepare=watched))
     run = shop.train("m", SOURCE, n_trials=3, dim=[1, 4, 8], evaluate=True, **QUICK)
     assert len(searched) == 1
     assert not searched[0] & secret
@@ -416,7 +416,7 @@ def test_no_setting_works(both, monkeypatch) -> None:
             owner="als", name="dim", allowed="something else", value="4", see=""
         )
 
-    monkeypatch.setattr(tune, "_ndcg", hopeless)
+    monkeypatch.setattr(train, "_ndcg", hopeless)
     with pytest.raises(
         AllTrialsFailed, match=r"none of the 2 settings .* dim must be something else"
     ):
@@ -430,7 +430,7 @@ def test_cancelled_in_the_middle(both, monkeypatch) -> None:
     """What was tried until then stays, as the rest of a cancelled run's record does; nothing goes
     live.
     """
-    ndcg, look = tune._ndcg, Lease._poll
+    ndcg, look = train._ndcg, Lease._poll
     noticed = threading.Event()
 
     def looking(lease: Lease, engine: Engine) -> None:
@@ -446,7 +446,7 @@ def test_cancelled_in_the_middle(both, monkeypatch) -> None:
 
     monkeypatch.setattr(Lease, "_poll", looking)
 
-    monkeypatch.setattr(tune, "_ndcg", asked_to_stop)
+    monkeypatch.setattr(train, "_ndcg", asked_to_stop)
     with pytest.raises(Cancelled):
         both.train("m", SOURCE, n_trials=9, dim=(1, 9), **QUICK)
     assert 1 <= len(trials(both)) <= 2
