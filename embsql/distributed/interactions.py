@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from embsql.data import Float32
 from embsql.distributed import tasks
 from embsql.distributed.blocks import Blocks, Matrix
 from embsql.distributed.coding import training_sql
 from embsql.distributed.solver import BlockSolver, Factors, send_rows
 from embsql.engines.spark_workspace import Frame, SparkWorkspace, map_blocks
-from embsql.factorization.blocks import Residuals, Sides
+from embsql.factorization.blocks import BlockEmbeddings, Residuals, Sides
 from embsql.factorization.objective import Totals, random_factors
 from embsql.run import Run
 
+IN_MEMORY = (
+    256 << 20
+)  # bytes of factors that pass through this process; more go by tables
 FACTORS = pa.schema({"block": pa.int32(), "factors": pa.binary()})
 
 
@@ -51,18 +57,46 @@ class InSpark:
 
     def start(self, dim: int, seed: int) -> Sides:
         """See `BlockInteractions`; this process makes a block of items after the other."""
+        axes = np.eye(dim, dtype=np.float32)  # (f, f)
         gramian = np.zeros((dim, dim))  # (f, f)
-        draw = random_factors(dim, seed)
-        table, items = self.work.fresh("first_items"), self.blocks.matrices.item
+        parts = []
+        table = None if self._fits(dim) else self.work.fresh("first_items")
+        for block, factors in self._drawn(dim, seed):
+            gramian += factors.T @ factors
+            if table:
+                self._put(table, block, factors)
+            else:
+                parts.append(factors)
+        rows = None if table else np.concatenate(parts)  # (n_items, f)
+        nothing = Factors(axes, np.zeros((dim, dim)))
+        return Sides(nothing, Factors(axes, gramian, table, rows))
+
+    def _fits(self, dim: int) -> bool:
+        """Whether the factors of both sides may pass through this process."""
+        size = 4 * dim * (self.totals.users + self.totals.items)
+        return self.work.shares_memory and size <= IN_MEMORY
+
+    def _drawn(self, dim: int, seed: int) -> Iterator[tuple[int, Float32]]:
+        """The factors (n, f) that each block of items starts from."""
+        draw, items = random_factors(dim, seed), self.blocks.matrices.item
         for block, (low, high) in enumerate(items.cut.ranges, 1):
             factors = draw(high - low)  # (n, f)
             if items.counts is not None:  # what is unseen stays zero
                 factors *= (items.counts[low:high] > 0)[:, None]  # (n, f)
-            gramian += factors.T @ factors
-            self._put(table, block, factors)
-        axes = np.eye(dim, dtype=np.float32)  # (f, f)
-        nothing = Factors(None, axes, np.zeros((dim, dim)))
-        return Sides(nothing, Factors(table, axes, gramian))
+            yield block, factors
+
+    def stored(self, made: BlockEmbeddings) -> BlockEmbeddings:
+        """The same, with factors that lie here written as tables."""
+        sides = zip(made.factors, self.blocks.matrices, strict=True)
+        return dataclasses.replace(made, factors=Sides(*starmap(self._stored, sides)))
+
+    def _stored(self, factors: Factors, matrix: Matrix) -> Factors:
+        if factors.rows is None:
+            return factors
+        table = self.work.fresh("factors")
+        for block, (low, high) in enumerate(matrix.cut.ranges, 1):
+            self._put(table, block, factors.rows[low:high])
+        return dataclasses.replace(factors, table=table, rows=None)
 
     def _put(self, table: str, block: int, factors: Any) -> None:
         """Write the rows of a block."""

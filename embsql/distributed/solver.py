@@ -7,7 +7,7 @@ learning in Apache Spark", as its ALS does); the kernel is that of one machine.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -16,7 +16,7 @@ from embsql.data import Float32, Float64
 from embsql.distributed import tasks
 from embsql.distributed.blocks import Matrix
 from embsql.distributed.coding import training_sql
-from embsql.engines.spark_workspace import Frame, SparkWorkspace, map_blocks
+from embsql.engines.spark_workspace import Frame, Kept, SparkWorkspace, map_blocks
 from embsql.factorization.cpu import System
 from embsql.factorization.objective import Objective
 from embsql.numeric.linalg import eigh
@@ -27,9 +27,11 @@ from embsql.run import Run
 class Factors:
     """The factors of one side."""
 
-    table: str | None  # none: all are zero
-    axes: Float32  # (f, f) what the rows in the table are still to be multiplied by
-    gramian: Float64  # (f, f) of the rows in the table
+    axes: Float32  # (f, f) what the rows are still to be multiplied by
+    gramian: Float64  # (f, f) of the rows
+    # the rows (n, f) in a table or here; in neither: all are zero
+    table: str | None = None
+    rows: Float32 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class BlockSolver:
 
     work: SparkWorkspace
     run: Run
+    _kept: dict[str, Kept] = field(default_factory=dict)  # by the matrix's table
 
     def solve_side(
         self,
@@ -46,7 +49,10 @@ class BlockSolver:
         solved_factors: Factors,
         objective: Objective,
     ) -> tuple[Factors, Factors, float, float]:
-        """See `objective.SideSolver`; the table that solved factors were in is dropped."""
+        """See `objective.SideSolver`; the table that solved factors were in is dropped.
+
+        Both ways make the same bytes, since each block does the same in both.
+        """
         self.run.check()
         fixed = fixed_factors.axes.astype(np.float64)  # (f, f)
         eigenvalues, eigenvectors = eigh(fixed.T @ fixed_factors.gramian @ fixed)
@@ -56,43 +62,72 @@ class BlockSolver:
             solved_factors.axes @ eigenvectors,
             matrix.scale,
         )
-        table = self.work.fresh("factors")
-        self._solve(table, matrix, fixed_factors, solved_factors, step)
-        if solved_factors.table:
-            self.work.drop(solved_factors.table)
-        solved, loss, penalty = self._solved(table, len(eigenvalues))
+        solve = self._in_tables if fixed_factors.rows is None else self._in_memory
+        solved, loss, penalty = solve(matrix, fixed_factors, solved_factors, step)
         fixed_now = dataclasses.replace(fixed_factors, axes=step.fixed_axes)
         return solved, fixed_now, loss, penalty
 
-    def _solve(
-        self,
-        table: str,
-        matrix: Matrix,
-        fixed: Factors,
-        solved: Factors,
-        step: tasks.Step,
-    ) -> None:
-        """Run the job."""
-        width = len(step.fixed_axes)
+    # --- in memory: factors go to the executors whole, and come back ------------------------------
+
+    def _in_memory(
+        self, matrix: Matrix, fixed: Factors, solved: Factors, step: tasks.Step
+    ) -> tuple[Factors, float, float]:
+        """The factors that a job gives back, their loss and their penalty."""
+        solve = partial(tasks.solve_kept, step, matrix.cut.edges)
+        made = self._pairs(matrix).map(solve, fixed.rows, solved.rows)
+        factors, losses, penalties, gramians = (
+            [block[name] for block in made] for name in tasks.SOLVED.names[1:]
+        )
+        rows = np.concatenate(factors)  # (n, f)
+        gramian = _added(gramians, len(step.fixed_axes))
+        loss, penalty = (float(np.sum(parts)) for parts in (losses, penalties))
+        return Factors(_unturned(gramian), gramian, rows=rows), loss, penalty
+
+    def _pairs(self, matrix: Matrix) -> Kept:
+        """The pairs of a matrix, which the executors read once."""
+        if matrix.table not in self._kept:
+            blocks, asked = len(matrix.cut.ranges), training_sql("matrix")
+            self._kept[matrix.table] = self.work.keep(
+                blocks, asked, matrix=matrix.table
+            )
+        return self._kept[matrix.table]
+
+    # --- in tables -------------------------------------------------------------------------------
+
+    def _in_tables(
+        self, matrix: Matrix, fixed: Factors, solved: Factors, step: tasks.Step
+    ) -> tuple[Factors, float, float]:
+        """The factors that a job writes, their loss and their penalty."""
+        table, width = self.work.fresh("factors"), len(step.fixed_axes)
         sent = send_rows(self.work, matrix, str(fixed.table), "f4", width)
         if solved.table:
-            sent = sent.union(
-                self.work.frame(training_sql("own"), factors=solved.table)
-            )
+            own = self.work.frame(training_sql("own"), factors=solved.table)
+            sent = sent.union(own)
         pairs = self.work.frame(training_sql("matrix"), matrix=matrix.table)
         solve = partial(tasks.solve_block, step)
         self.work.store(table, map_blocks(pairs, sent, solve, tasks.SOLVED))
-
-    def _solved(self, table: str, width: int) -> tuple[Factors, float, float]:
-        """What a job wrote, its loss and its penalty."""
+        if solved.table:
+            self.work.drop(solved.table)
         sums = self.work.ask(training_sql("sums"), factors=table)
-        gramian = np.zeros((width, width))  # (f, f)
-        for part in sums["gramian"]:
-            gramian += tasks.array(part, np.float64, width)
+        parts = [tasks.array(part, np.float64, width) for part in sums["gramian"]]
+        gramian = _added(parts, width)
         loss, penalty = (
             float(np.sum(sums[name].to_numpy())) for name in ("loss", "penalty")
         )
-        return Factors(table, np.eye(width, dtype=np.float32), gramian), loss, penalty
+        return Factors(_unturned(gramian), gramian, table), loss, penalty
+
+
+def _added(gramians: list[Float64], width: int) -> Float64:
+    """The Gramians of blocks, added in their order: (f, f)."""
+    total = np.zeros((width, width))  # (f, f)
+    for gramian in gramians:
+        total += gramian
+    return total
+
+
+def _unturned(gramian: Float64) -> Float32:
+    """The axes (f, f) of rows that lie as they are."""
+    return np.eye(len(gramian), dtype=np.float32)
 
 
 def send_rows(

@@ -21,6 +21,9 @@ from embsql.numeric.linalg import gramian, matmul
 from embsql.run import Run
 
 Key = tuple[pa.Scalar, ...]  # (block,)
+Kept = tuple[
+    int, bytes, bytes, bytes, bytes
+]  # block, indptr, indices, columns, weights
 OWN = -1  # the block that a block's own rows seem to come from
 NAMES = pa.schema(
     {
@@ -61,6 +64,7 @@ RESIDUALS = pa.schema(
         "block": pa.int32(),
         "indptr": pa.binary(),
         "indices": pa.binary(),
+        "columns": pa.binary(),
         "weights": pa.binary(),
         "total": pa.float64(),
         "squares": pa.float64(),
@@ -251,9 +255,31 @@ class Step:
 
 def solve_block(step: Step, key: Key, matrix: pa.Table, sent: pa.Table) -> pa.Table:
     """The factors of a block, solved for those of the other side that came."""
+    arrived = Arrived.of(sent, np.float32, len(step.fixed_axes))
+    return row(SOLVED, block=key[0].as_py(), **_solved(step, _matrix(matrix), arrived))
+
+
+def solve_kept(
+    step: Step, edges: Int64, kept: Kept, fixed: Float32, own: Float32 | None
+) -> dict[str, Any]:
+    """The same of a block in memory, for all fixed factors (m, f), from all own ones (n, f).
+
+    Edges (blocks + 1,) are where blocks begin.
+    """
+    block, indptr, indices, columns, weights = kept
+    pairs = CsrMatrix(
+        np.frombuffer(indptr, np.int64),
+        np.frombuffer(indices, np.int32),
+        np.frombuffer(weights, np.float32),
+    )
+    mine = None if own is None else own[edges[block - 1] : edges[block]]  # (b, f)
+    needed = fixed[np.frombuffer(columns, np.int32)]  # (columns, f)
+    return _solved(step, pairs, Arrived(mine, needed))
+
+
+def _solved(step: Step, pairs: CsrMatrix, arrived: Arrived) -> dict[str, Any]:
+    """What SOLVED has of a block."""
     run, width = Run(threads=1), len(step.fixed_axes)
-    pairs = _matrix(matrix)
-    arrived = Arrived.of(sent, np.float32, width)
     weights = pairs.data * np.float32(step.scale)  # (pairs,)
     pairs = CsrMatrix(pairs.indptr, pairs.indices, weights)
     fixed = matmul(arrived.others, step.fixed_axes, run)  # (m, f)
@@ -262,14 +288,12 @@ def solve_block(step: Step, key: Key, matrix: pa.Table, sent: pa.Table) -> pa.Ta
     else:
         solved = matmul(arrived.own, step.own_axes, run)  # (n, f)
     loss, penalty = solve_rows(pairs, fixed, solved, step.system, run)
-    return row(
-        SOLVED,
-        block=key[0].as_py(),
-        factors=solved,
-        loss=loss,
-        penalty=penalty,
-        gramian=gramian(solved, run),
-    )
+    return {
+        "factors": solved,
+        "loss": loss,
+        "penalty": penalty,
+        "gramian": gramian(solved, run),
+    }
 
 
 # --- biases --------------------------------------------------------------------------------------
@@ -303,6 +327,7 @@ def leave(mean: float, key: Key, matrix: pa.Table, sent: pa.Table) -> pa.Table:
         block=key[0].as_py(),
         indptr=pairs.indptr,
         indices=pairs.indices,
+        columns=array(matrix["columns"][0], np.int32),
         weights=left,
         total=float(left.sum(dtype=np.float64)),
         squares=float(np.square(left).sum(dtype=np.float64)),

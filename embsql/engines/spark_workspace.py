@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embsql import stopping
@@ -46,6 +47,7 @@ class SparkWorkspace:
     def __init__(self, engine: Spark, owner: str) -> None:
         self.engine, self._owner = engine, owner
         self._made: list[str] = []
+        self._kept: list[Kept] = []
         self._numbers = itertools.count()
         self._prefix = f"{owner}_{uuid.uuid4().hex[:8]}"
         try:
@@ -92,7 +94,7 @@ class SparkWorkspace:
 
     def collect(self, frame: Frame) -> pa.Table:
         """The answer of a query, brought to this process."""
-        with in_our_words(), self._job():
+        with in_our_words(), self.job():
             return frame.toArrow()
 
     def row(self, select: str, **values: Any) -> dict[str, Any]:
@@ -102,18 +104,18 @@ class SparkWorkspace:
 
     def store(self, table: str, frame: Frame) -> None:
         """Run a query into a table that is not there yet."""
-        with in_our_words(), self._job():
+        with in_our_words(), self.job():
             frame.write.saveAsTable(self._added(table), format="parquet")
 
     def read(self, table: str, select: str) -> None:
         """Run a caller's SELECT into a table. Raises SourceFailed or InexactId."""
-        with as_source(), self._job():
+        with as_source(), self.job():
             rows = self.engine.session.sql(select)
             rows.write.saveAsTable(self._added(table), format="parquet")
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Add rows of this process's to a table, which is made where it is not there."""
-        with in_our_words(), self._job():
+        with in_our_words(), self.job():
             given = self.engine.session.createDataFrame(rows).coalesce(1)
             given.write.saveAsTable(self._added(table), format="parquet", mode="append")
 
@@ -129,6 +131,31 @@ class SparkWorkspace:
             yield
         finally:
             self.drop(*(table for table in self._made if table not in before))
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether `keep` works: over Spark Connect it does not."""
+        return not _is_remote(self.engine.session)
+
+    def keep(self, blocks: int, select: str, **values: Any) -> Kept:
+        """The rows of a SELECT, block 1 to the last, in the executors' memory until `forget`.
+
+        One that is lost is read again.
+        """
+        from pyspark import StorageLevel
+
+        with in_our_words():
+            found = self.frame(select, **values).rdd.map(lambda row: (row[0], [*row]))
+            by_block = found.partitionBy(blocks, lambda block: block - 1).values()
+            kept = Kept(self, by_block.persist(StorageLevel.MEMORY_AND_DISK))
+        self._kept.append(kept)
+        return kept
+
+    def forget(self) -> None:
+        """Keep no rows any more."""
+        with in_our_words():
+            while self._kept:
+                self._kept.pop().rows.unpersist()
 
     def drop(self, *tables: str) -> None:
         """Remove tables that no job reads any more."""
@@ -150,7 +177,7 @@ class SparkWorkspace:
         return f"{SCHEMA}.{self._prefix}_{table}"
 
     @contextmanager
-    def _job(self) -> Iterator[None]:
+    def job(self) -> Iterator[None]:
         """What runs inside ends when this thread's work is stopped. Raises WorkerLacks."""
         tag = uuid.uuid4().hex
         mark, unmark, end = _tagging(self.engine.session)
@@ -172,10 +199,36 @@ def _tagging(session: Any) -> tuple[Callable[[str], Any], ...]:
 
     A session's own interruptTag knows the tags of the thread that calls it, but in Spark Connect.
     """
-    if type(session).__module__.startswith("pyspark.sql.connect"):
+    if _is_remote(session):
         return session.addTag, session.removeTag, session.interruptTag
     context = session.sparkContext
     return context.addJobTag, context.removeJobTag, context.cancelJobsWithTag
+
+
+def _is_remote(session: Any) -> bool:
+    """Whether a session is one of Spark Connect."""
+    return type(session).__module__.startswith("pyspark.sql.connect")
+
+
+# --- rows in memory ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Rows in the executors' memory, one of each block: a job of theirs shuffles nothing."""
+
+    work: SparkWorkspace
+    rows: Any  # an RDD of Spark's
+
+    def map(self, function: Function, *shared: Any) -> list[Any]:
+        """What a function makes of each row and of what all executors get, in order of blocks."""
+        given = self.rows.context.broadcast(shared)
+        try:
+            with in_our_words(), self.work.job():
+                made = self.rows.map(lambda row: function(row, *given.value))
+                return list(made.collect())
+        finally:
+            given.destroy()
 
 
 # --- functions of rows ---------------------------------------------------------------------------

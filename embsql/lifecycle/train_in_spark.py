@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
@@ -23,7 +24,7 @@ from embsql.distributed.interactions import InSpark
 from embsql.distributed.measuring import Parts, figures_of, held_out_parts
 from embsql.distributed.rows import SideRows, TrainedRows
 from embsql.engines import Engine
-from embsql.errors import Diverged, InvalidArgument
+from embsql.errors import Diverged, EmbsqlError, InvalidArgument
 from embsql.evaluation.splits import FRACTION, Cut, resolve_split
 from embsql.factorization.blocks import BlockEmbeddings, Sides
 from embsql.factorization.objective import Totals
@@ -96,7 +97,11 @@ def train_in_spark(
 
 def _fit(plan: Plan, data: InSpark, run: Run) -> BlockEmbeddings:
     """Train on data in blocks."""
-    return cast(InBlocks, plan.algorithm).fit_blocks(data, run)
+    try:
+        return data.stored(cast(InBlocks, plan.algorithm).fit_blocks(data, run))
+    finally:
+        with suppress(EmbsqlError, OSError):  # the session may be gone
+            data.work.forget()
 
 
 def _owner(engine: Engine, plan: Plan) -> str:

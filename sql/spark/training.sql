@@ -180,7 +180,7 @@ SELECT m.block, m.columns FROM IDENTIFIER($matrix) AS m
 SELECT l.block, l.destination, l.rows FROM IDENTIFIER($links) AS l
 
 -- matrix: the pairs of each block
-SELECT m.block, m.indptr, m.indices, m.weights FROM IDENTIFIER($matrix) AS m
+SELECT m.block, m.indptr, m.indices, m.columns, m.weights FROM IDENTIFIER($matrix) AS m
 
 -- factors: the rows of each block
 SELECT f.block, f.factors FROM IDENTIFIER($factors) AS f

@@ -17,7 +17,7 @@ import embsql
 from embsql import errors
 from embsql.algorithms import als
 from embsql.data import Embeddings
-from embsql.distributed import blocks
+from embsql.distributed import blocks, interactions
 from embsql.factorization.objective import initial_factors, random_factors
 from embsql.stopping import Stopped, Work
 
@@ -213,9 +213,11 @@ def test_questions_answer_of_it(world: embsql.Database) -> None:
 
 
 @pytest.mark.slow
-def test_partitions_and_the_order_of_rows_change_nothing(
-    session: Any, world: embsql.Database
+def test_partitions_the_order_of_rows_and_the_way_of_factors_change_nothing(
+    session: Any, world: embsql.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Factors pass through this process in the fixture, and by tables here."""
+    monkeypatch.setattr(interactions, "IN_MEMORY", 0)
     before = checksum(world, "implicit_there")
     source = "SELECT * FROM events ORDER BY weight, item_id"
     usual = {name: session.conf.get(name) for name in OTHERWISE}
