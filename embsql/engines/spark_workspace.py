@@ -125,12 +125,10 @@ class SparkWorkspace:
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
-        """The tables that are made inside are dropped at the end."""
+        """The tables that are made inside are dropped at the end; after an error when it closes."""
         before = set(self._made)
-        try:
-            yield
-        finally:
-            self.drop(*(table for table in self._made if table not in before))
+        yield
+        self.drop(*(table for table in self._made if table not in before))
 
     @property
     def shares_memory(self) -> bool:
@@ -222,13 +220,12 @@ class Kept:
 
     def map(self, function: Function, *shared: Any) -> list[Any]:
         """What a function makes of each row and of what all executors get, in order of blocks."""
-        given = self.rows.context.broadcast(shared)
-        try:
-            with in_our_words(), self.work.job():
-                made = self.rows.map(lambda row: function(row, *given.value))
-                return list(made.collect())
-        finally:
+        with in_our_words(), self.work.job():
+            given = self.rows.context.broadcast(shared)
+            made = self.rows.map(lambda row: function(row, *given.value))
+            found: list[Any] = made.collect()
             given.destroy()
+        return found
 
 
 # --- functions of rows ---------------------------------------------------------------------------
