@@ -18,7 +18,7 @@ from embsql.options import (
 )
 
 Entity = Literal["item", "user"]
-SplitName = Literal["auto", "last", "time", "random"]  # what a split holds out
+SplitName = Literal["auto", "last", "time", "random", "next"]  # what a split holds out
 Tries = Annotated[int, Range(1, 100_000)]
 Kept = Annotated[int, Range(0, 1000)]  # runs
 
@@ -45,7 +45,8 @@ class Train:
     evaluate: bool = False
     k: Ranks = (10, 20)  # lengths of the lists that are measured
     split: SplitName = "auto"  # what is held out; auto: last where there are times
-    # a SELECT of user_id and item_id to measure on, in place of a part of the source
+    # a SELECT of user_id and item_id, or of prefix and target, to measure on, in place of a part of
+    # the source
     test: Any | None = None
     repeats: bool = False  # ask again for what a user knew, with split time or test
     gate: bool = True  # make it live only if what was measured allows; else whatever was measured
@@ -79,8 +80,9 @@ class Evaluate:
     help: ClassVar[str] = "embsql evaluate --help"
 
     k: Ranks = (10, 20)  # lengths of the lists that are measured
-    split: SplitName = "auto"  # what is held out; auto: last where there are times
-    # a SELECT of user_id and item_id: measure the vectors as they are, on these pairs
+    # what is held out; auto: last where there are times. With test, next: it has sessions
+    split: SplitName = "auto"
+    # a SELECT of user_id and item_id, or of prefix and target: measure the vectors as they are
     test: Any | None = None
     # name of the user column of the test; none: the source's, or user_id
     user_col: str | None = None

@@ -251,6 +251,11 @@ class FoldIn:
     # (n_items,) what the weight of an item is multiplied by first
     item_scale: Float32 | None = None
 
+    @property
+    def rated(self) -> bool:
+        """Whether weights are ratings, of which a pair has the mean."""
+        return self.settings.get("global_mean") is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Tower:
@@ -277,6 +282,14 @@ class NetworkLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """What a network that reads times knows of those that it was trained on."""
+
+    latest_time: int  # of all events
+    first_times: Int64  # (n_items,) of each item's first event
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """How the state after a history follows from its items, for SQL to repeat (sql/prelude)."""
 
@@ -285,11 +298,7 @@ class Network:
     n_heads: int
     max_length: int  # the latest so many events are read
     layers: tuple[NetworkLayer, ...]
-
-    @property
-    def reads_times(self) -> bool:
-        """Whether an event's time is read too."""
-        return any(layer.part == "time" for layer in self.layers)
+    clock: Clock | None = None  # where an event's time is read too
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,26 +243,27 @@ class Database:
         on. It is read in this database, or in `source_db`: whatever `connect` opens. `options` are
         the algorithm's own, for example dim=64 (`embsql algorithms als` lists them). With
         `evaluate` the model is first measured at each of `k` on held-out interactions (`split`:
-        last, time, random, or auto), or on a `test` of your own, a source of user_id and item_id
-        (or of the source's names); with `repeats` what a user knew is asked for again (split time,
-        and test). It goes live only if it beats recommending what is popular and, asked about the
-        same pairs, is not clearly worse than the live run by more than `gate_tolerance`, unless
-        `gate` is off. An unchanged source with unchanged options is not trained again unless
-        `force`. `user_features` and `item_features` are sources of an id and what is known of each,
-        for algorithms that can use it; `graph` one of source_node, target_node and weight, edges
-        between items, for those that walk on a graph. With `warm_start` training goes on from the
-        live run's vectors, whose axes stay comparable, and starts afresh where nothing is live;
-        an algorithm that cannot refuses it. With `checkpoint_dir`, a folder, a training by epochs
-        that was killed goes on where it was, when the same is trained again. `progress` shows
-        phases and epochs: a bar in a terminal or a notebook (also by default), lines elsewhere.
-        With `n_trials` options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so
-        many settings are tried on a part of the interactions, and the run is trained with the best
-        (`embsql.trials` has them all). With `map` and `clusters` the run that goes live has maps,
-        turned onto those of the run before, and so many clusters of its items and of its users; an
-        unchanged one gets what it lacks. Where that fails the run is live without, and its `error`
-        in embsql.runs says why; of an unchanged one it is raised. `keep` says how many finished
-        runs the model keeps from now on besides the live one (10 until it is said), among them what
-        `rollback` goes back to: older ones go after each training.
+        last, time, random, next, or auto), or on a `test` of your own, a source of user_id and
+        item_id (or of the source's names), or as of `evaluate`; with `repeats` what a user knew is
+        asked for again (split time, and test). It goes live only if it beats recommending what is
+        popular and, asked about the same pairs, is not clearly worse than the live run by more than
+        `gate_tolerance`, unless `gate` is off. An unchanged source with unchanged options is not
+        trained again unless `force`. `user_features` and `item_features` are sources of an id and
+        what is known of each, for algorithms that can use it; `graph` one of source_node,
+        target_node and weight, edges between items, for those that walk on a graph. With
+        `warm_start` training goes on from the live run's vectors, whose axes stay comparable, and
+        starts afresh where nothing is live; an algorithm that cannot refuses it. With
+        `checkpoint_dir`, a folder, a training by epochs that was killed goes on where it was, when
+        the same is trained again. `progress` shows phases and epochs: a bar in a terminal or a
+        notebook (also by default), lines elsewhere. With `n_trials` options may have several
+        values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried on a part of the
+        interactions, and the run is trained with the best (`embsql.trials` has them all). With
+        `map` and `clusters` the run that goes live has maps, turned onto those of the run before,
+        and so many clusters of its items and of its users; an unchanged one gets what it lacks.
+        Where that fails the run is live without, and its `error` in embsql.runs says why; of an
+        unchanged one it is raised. `keep` says how many finished runs the model keeps from now on
+        besides the live one (10 until it is said), among them what `rollback` goes back to: older
+        ones go after each training.
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
@@ -337,7 +338,12 @@ class Database:
         with a `test` of your own, a source (as of `train`) of user_id and item_id, its vectors are
         asked as they are; `user_col` and `item_col` name its columns where neither these names nor
         those of the run's source do. `repeats` asks again for what a user knew (split time, and
-        test). Raises an `embsql.errors.EmbsqlError`.
+        test).
+
+        With the split `next` every later event is asked about from those before it, as `next_items`
+        answers. So is a `test` of prefix, a list of items, and target, the one after it (and
+        perhaps times, of the prefix), or, with this split, one of whole sessions: user_id, item_id
+        and event_time. Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql.lifecycle import measure
 

@@ -13,10 +13,11 @@ from itertools import product
 
 import numpy as np
 
-from embsql.data import CsrMatrix, Embeddings, Float64, Int32, Int64
+from embsql.data import CsrMatrix, Embeddings, Float32, Float64, Int32, Int64
 from embsql.errors import NotEvaluated
 from embsql.evaluation import baselines, metrics
 from embsql.evaluation.metrics import Part
+from embsql.evaluation.sessions import Sessions, vectors_after
 from embsql.evaluation.splits import Mask, Split
 from embsql.evaluation.tally import Key, Metric, Tally
 from embsql.numeric.blas import one_blas_thread
@@ -79,16 +80,20 @@ class Questions:
     """
 
     run: Run  # its threads, its seed for the intervals, its wish to stop
-    users: Int32  # (m,) codes of the users who are asked
+    users: Int32  # (m,) codes of the users who are asked, or whose events
     seen: CsrMatrix  # m rows: their training items
     excluded: CsrMatrix  # m rows: the items that their lists may not have
     relevant: CsrMatrix  # m rows: their held-out items
     whole: Whole
     facts: Mapping[str, int]  # what is asked: name -> how many
+    # what comes next in these is asked, and each of m is one event; none: users are asked
+    sessions: Sessions | None = None
 
     @classmethod
     def prepare(cls, parts: Split, run: Run, whole: Whole | None = None) -> Questions:
         """Make a split ready, or the part of it that some users are."""
+        if parts.sessions:
+            return cls._of_sessions(parts, parts.sessions, run)
         users = np.unique(parts.held_out.user)  # (m,)
         seen = _take_rows(parts.train.by_user(), users)
         relevant = _take_rows(parts.held_out.by_user(), users)
@@ -96,6 +101,24 @@ class Questions:
         whole = whole or Whole.of(parts, seen.counts)
         facts = {**parts.facts, **_facts(parts, seen, whole.counts)}
         return cls(run, users, seen, excluded, relevant, whole, facts)
+
+    @classmethod
+    def _of_sessions(cls, parts: Split, sessions: Sessions, run: Run) -> Questions:
+        """Each event that is asked about is a user, who has seen what comes before it."""
+        m = len(sessions.asked)
+        known = np.bincount(parts.train.item, minlength=parts.train.n_items) > 0  # (n_items,)
+        seen = sessions.prefixes(known).items()
+        ones = np.ones(m, np.float32)
+        return cls(
+            run,
+            sessions.group,
+            seen,
+            excluded=CsrMatrix.empty(m),
+            relevant=CsrMatrix(np.arange(m + 1), sessions.target, ones),
+            whole=Whole.of(parts, seen.counts),
+            facts=parts.facts,
+            sessions=sessions,
+        )
 
     @property
     def counts(self) -> Int64:
@@ -106,6 +129,19 @@ class Questions:
     def known(self) -> Known:
         """What a model that was trained on the training pairs can answer about."""
         return Known(self.seen.counts > 0, self.counts > 0)
+
+    def known_of(self, users: Mask, items: Mask) -> Known:
+        """What a model can answer about that has vectors of users (n_users,), items (n_items,).
+
+        Whoever is asked by what comes before needs none of their own.
+        """
+        everyone = np.ones(len(self.users), bool)  # (m,)
+        return Known(everyone if self.sessions else users[self.users], items)
+
+    @property
+    def group(self) -> Int32 | None:
+        """Whose events are asked about (m,), where they are asked one by one."""
+        return self.users if self.sessions else None
 
     def rank(self, embeddings: Embeddings, k: int, known: Known | None = None) -> Int32:
         """The ranking (m, k) of a model, which has vectors of what `known` says.
@@ -118,8 +154,9 @@ class Questions:
         bias = embeddings.item_bias
         if bias is None:
             bias = np.zeros(len(self.counts), np.float32)  # (n_items,)
+        vectors, served = self._subjects(embeddings, known)
         codes, _ = top_k(
-            embeddings.users[self.users],
+            vectors,
             embeddings.items,
             k,
             seen=self.excluded,
@@ -127,7 +164,14 @@ class Questions:
             similarity=embeddings.similarity,
             run=self.run,
         )
-        return _only(known.users, codes)
+        return _only(served, codes)
+
+    def _subjects(self, embeddings: Embeddings, known: Known) -> tuple[Float32, Mask]:
+        """The vectors of whoever is asked about (m, dim), and who has one (m,)."""
+        if self.sessions is None:
+            return embeddings.users[self.users], known.users
+        made = vectors_after(self.sessions, embeddings, known.items, self.run)
+        return made.vectors, made.known
 
     def per_user(
         self, embeddings: Embeddings, metric: str, k: int, known: Known | None = None
@@ -223,8 +267,7 @@ class Evaluator:
         made.baselines.append(_only(questions.known.users, itemknn))
         if vectors is None:
             return made
-        users, items = vectors
-        return replace(made, known=Known(users[questions.users], items))
+        return replace(made, known=questions.known_of(*vectors))
 
     @classmethod
     def of_block(cls, questions: Questions, k: Sequence[int]) -> Evaluator:
@@ -236,7 +279,7 @@ class Evaluator:
 
     def measure(self, embeddings: Embeddings) -> list[Metric]:
         """Every figure of a model."""
-        everybody = Part(0, len(self.questions.users))
+        everybody = Part(0, len(np.unique(self.questions.users)))
         n_known = int(np.count_nonzero(self.known.items))
         rows = self.tally(embeddings, everybody).rows(self.k, n_known)
         if self.questions.counts.any():
@@ -254,7 +297,9 @@ class Evaluator:
         with one_blas_thread():  # others would go on spinning after each product
             figures = [self.figures(ranking, embeddings) for ranking in rankings]
             tables = [np.column_stack([*one.values()]) for one in figures]  # (m, c)
-            resamples = metrics.resampled(tables[0], part, self.questions.run.seed)
+            resamples = metrics.resampled(
+                tables[0], part, self.questions.run.seed, self.questions.group
+            )
         return Tally(
             list(figures[0]),
             np.array([metrics.sums(table) for table in tables]),  # (r, 2c)

@@ -184,13 +184,17 @@ def ratios(sums: Float64) -> Float64:
     return _ratio(*np.hsplit(sums, 2))
 
 
-def intervals(figures: Float64, seed: int) -> tuple[Float64, Float64]:
+def intervals(
+    figures: Float64, seed: int, group: Int32 | None = None
+) -> tuple[Float64, Float64]:
     """95% intervals of those means by the bootstrap over users: low (c,) and high (c,).
 
     Percentile bootstrap, Efron & Tibshirani 1993, in its Poisson form: in each of 1,000 resamples a
-    user counts Poisson(1) times, which makes every resample a row of one matrix product.
+    user counts Poisson(1) times, which makes every resample a row of one matrix product. With a
+    `group` (m,), ascending, rows of one group count as one user's.
     """
-    return percentiles(resampled(figures, Part(0, len(figures)), seed))
+    n = len(figures) if group is None else len(np.unique(group))
+    return percentiles(resampled(figures, Part(0, n), seed, group))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +205,19 @@ class Part:
     whole: int  # how many there are
 
 
-def resampled(figures: Float64, part: Part, seed: int) -> Float32:
+def resampled(
+    figures: Float64, part: Part, seed: int, group: Int32 | None = None
+) -> Float32:
     """What `sums` gives of every resample: (1000, 2c).
 
-    Figures (m, c) may be of a part of the users: those of all parts add up to the whole's.
+    Figures (m, c) may be of a part of the users: those of all parts add up to the whole's. `group`
+    is as of `intervals`; a part is then of groups.
     """
     table = _values_and_ones(figures).astype(np.float32)  # (m, 2c)
-    parts = [counts @ table for counts in _poisson_counts(len(figures), part, seed)]
+    if group is not None:
+        first = np.flatnonzero(np.diff(group, prepend=-1))  # (groups,)
+        table = np.add.reduceat(table, first)  # (groups, 2c)
+    parts = [counts @ table for counts in _poisson_counts(len(table), part, seed)]
     return np.vstack(parts)
 
 

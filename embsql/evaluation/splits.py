@@ -10,26 +10,35 @@ from numpy.typing import NDArray
 
 from embsql.data import Float64, Int64, Interactions
 from embsql.errors import InvalidArgument, NotEvaluated
+from embsql.evaluation.sessions import Sessions, sessions
 
 Mask = NDArray[np.bool_]
 
 FRACTION = 0.2  # of what is held out, but with the method last
 REPEATS = "+repeats"  # behind the name of a split that asks again for what was known
+TEST = "test"  # the split whose pairs the caller gives
+NEXT = "next"  # the split, and behind a test's name, that asks for what comes next
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """Interactions in two: what is trained on, and what is asked. Their vocabularies are one."""
 
-    name: (
-        str  # what its figures are filed under: last, time, time+repeats, random, test
-    )
+    # what its figures are filed under: last, time, time+repeats, random, next, test, ...
+    name: str
     train: Interactions
     held_out: Interactions
     # whether what a user knew is asked for again, and may then be in a list
     repeats: bool = False
     # what else is to be known about it: name -> how many
     facts: Mapping[str, int] = field(default_factory=dict)
+    # the events asked about, each from those before it; none: pairs are, of whole users
+    sessions: Sessions | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether what is asked is a test of the caller's own, of which nothing is trained on."""
+        return self.name.split("+")[0] == TEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ def split(
     - `random`: `fraction` of each user's pairs (rounded, at least one) of users with at least two,
       who keep at least one. It lets a model see the future, so its figures flatter; use it where
       there is no time.
+    - `next`: cuts as `time` does. What is asked is every event after the cut, from those that the
+      same user had before it, whatever these are; lists may have what the user had.
     - `auto`: `last` where the source has event_time, else `random`.
 
     `last` and `random` take whole pairs, which together are the data. Raises NotEvaluated where
@@ -108,9 +119,12 @@ def resolve_split(method: str, *, has_time: bool, repeats: bool = False) -> str:
         missing = "needs event_time, which the source does not give; select it or use 'random'"
         raise _not_evaluated(f"split '{name}' {missing}")
     if repeats and name != "time":
+        why = "asks for what is new; use split 'time'"
+        if name == NEXT:
+            why = "asks for it anyway"
         raise InvalidArgument(
             name="repeats",
-            allowed=f"false with split '{name}', which asks for what is new; use split 'time'",
+            allowed=f"false with split '{name}', which {why}",
             value="true",
         )
     return name + REPEATS if repeats else name
@@ -155,6 +169,32 @@ def by_time(data: Interactions, cut: Cut) -> Split:
     facts = {"known pairs": int((known & late).sum())}
     train = data.from_events(~is_late, average=cut.average)
     return Split(name, train, data.where(held_out), cut.repeats, facts)
+
+
+def by_next(data: Interactions, cut: Cut) -> Split:
+    """What had happened before an instant, and events since, each from what came before it.
+
+    Of very many events some are drawn.
+    """
+    train = by_time(data, cut).train
+    events = data.events_by_time()
+    assert events.time is not None  # noqa: S101 - checked by resolve_split; for the type checker
+    is_late = _is_late(events.time, cut)  # (m,)
+    every = sessions(data, is_late)
+    drawn = every.drawn(cut.seed)
+    held_out = np.zeros(len(data), bool)  # (n,)
+    held_out[events.pair[drawn.asked]] = True
+    known = np.bincount(train.item, minlength=data.n_items) > 0  # (n_items,)
+    facts = drawn.facts(known) | left_out(int(is_late.sum()), every, drawn)
+    return Split(NEXT, train, data.where(held_out), True, facts, drawn)
+
+
+def left_out(events: int, every: Sessions, drawn: Sessions) -> dict[str, int]:
+    """How many of some events are not asked about, and why."""
+    return {
+        "events without a prefix": events - len(every.asked),
+        "events not drawn": len(every.asked) - len(drawn.asked),
+    }
 
 
 def _is_late(time: Int64, cut: Cut) -> Mask:
@@ -204,9 +244,11 @@ METHODS: dict[str, Callable[[Interactions, Cut], Split]] = {
     "last": _last,
     "time": by_time,
     "random": _random,
+    NEXT: by_next,
 }
 NEEDS = {
     "last": "it needs users with at least two items",
     "time": "it needs two different times, and after the cut a pair that was not known before",
     "random": "it needs users with at least two items",
+    NEXT: "it needs two different times, and after the cut an event of a user who had one before",
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int64, Interactions
+from embsql.data import Clock, Float32, Int64, Interactions
 from embsql.options import require
 
 DAY = 86_400_000_000  # microseconds
@@ -31,7 +31,7 @@ def ages(algorithm: Any, option: str, time: Int64 | None) -> NDArray[np.float64]
     it, where there are no times.
     """
     known = _required(algorithm, option, time)
-    unit = DAY if is_timestamp(known) else 1
+    unit = DAY if is_timestamp(known.max()) else 1
     age: NDArray[np.float64] = (known.max() - known) / unit
     return age
 
@@ -57,12 +57,24 @@ def time_features(algorithm: Any, data: Interactions) -> Int64:
     time = _required(algorithm, "time_features", events.time)
     user = data.user[events.pair]  # (m,)
     item = data.item[events.pair]  # (m,)
-    timestamps = is_timestamp(time)
+    return time_rows(user, item, time, clock(item, time, data.n_items))
+
+
+def clock(item: NDArray[np.int32], time: Int64, n_items: int) -> Clock:
+    """What a network knows of the times (m,) of events with items (m,)."""
+    return Clock(int(time.max()), first_times(item, time, n_items))
+
+
+def time_rows(
+    user: NDArray[np.int32], item: NDArray[np.int32], time: Int64, known: Clock
+) -> Int64:
+    """Rows of the table for events (m,) of each user in order: (m, 4)."""
+    timestamps = is_timestamp(known.latest_time)
     unit = MINUTE if timestamps else 1
     hour = time // HOUR % HOURS * timestamps  # (m,)
     weekday = time // DAY % WEEKDAYS * timestamps  # (m,)
     time_gap = _gaps(user, time)  # (m,)
-    item_age = time - first_times(item, time, data.n_items)[item]  # (m,)
+    item_age = time - known.first_times[item]  # (m,)
     rows = [
         hour,
         HOURS + weekday,
@@ -95,9 +107,9 @@ def _span_bucket(span: NDArray[np.float64]) -> Int64:
     return clipped
 
 
-def is_timestamp(time: Int64) -> bool:
-    """Whether times are moments, not the source's own order."""
-    return abs(int(time.max())) > MIN_TIMESTAMP_US
+def is_timestamp(latest_time: int) -> bool:
+    """Whether times are moments, by the latest of them, not the source's own order."""
+    return abs(int(latest_time)) > MIN_TIMESTAMP_US
 
 
 def time_decay(age: NDArray[np.float64], half_life: float) -> Float32:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +12,7 @@ from embsql.data import FoldIn, Interactions
 from embsql.engines import Engine
 from embsql.lifecycle.loaded import Side, side
 from embsql.lifecycle.sequences import in_order, past_events, states
+from embsql.lifecycle.stored_folding import fold_in_of, max_length_of
 from embsql.numeric.aggregate import by_pair
 from embsql.numeric.fold_in import Catalog, Folded
 from embsql.run import Run
@@ -44,11 +42,6 @@ class Foldable:
         """Whether a network makes its vectors, of events in their order."""
         return self.max_length is not None
 
-    @property
-    def rated(self) -> bool:
-        """Whether its weights are ratings, of which a pair has the mean."""
-        return self.how.settings.get("global_mean") is not None
-
     def rows(self, engine: Engine, fresh: Interactions) -> pa.Table:
         """All that the users of new pairs did, before and since, as rows of ids."""
         past = engine.ask(
@@ -72,7 +65,7 @@ class Foldable:
             rows["last_time"].filter(there).to_numpy(),
             (len(users), len(items)),
             Run(),
-            average=self.rated,
+            average=self.how.rated,
         )
         return Interactions(*columns, users, items)
 
@@ -105,26 +98,5 @@ def rows_of(pairs: Interactions) -> pa.Table:
 def foldable(engine: Engine, run_id: int) -> Foldable:
     """A finished run as one folds into it."""
     items = side(engine, run_id, "item")
-    how = _how(engine, run_id, items)
-    network = engine.rows(statements("publish.sql")["networks"], run_id=run_id)
-    return Foldable(run_id, items, how, network[0]["max_length"] if network else None)
-
-
-def _how(engine: Engine, run_id: int, items: Side) -> FoldIn:
-    stored = _settings(engine, run_id)
-    scales = engine.ask(statements("publish.sql")["item_weights"], run_id=run_id)
-    if not scales.num_rows:
-        return FoldIn(stored["kind"], stored["settings"])
-    position = pc.index_in(items.ids, value_set=scales["item_id"].combine_chunks())
-    scale = pc.take(scales["scale"], position).fill_null(1).to_numpy()  # (m,)
-    return FoldIn(stored["kind"], stored["settings"], scale.astype(np.float32))
-
-
-def _settings(engine: Engine, run_id: int) -> Mapping[str, Any]:
-    """The kind of folding in, and its numbers; a run that does not say takes the mean."""
-    found = engine.rows(statements("publish.sql")["fold_in_settings"], run_id=run_id)
-    if not found:
-        return {"kind": "mean", "settings": {}}
-    numbers = json.loads(found[0]["settings"])
-    known = {name: value for name, value in numbers.items() if value is not None}
-    return {"kind": found[0]["kind"], "settings": known}
+    how = fold_in_of(engine, run_id, items.ids)
+    return Foldable(run_id, items, how, max_length_of(engine, run_id))

@@ -17,8 +17,8 @@ import numpy as np
 
 from embsql.data import Embeddings, Float64, Interactions
 from embsql.evaluation import metrics
-from embsql.evaluation.evaluator import Known, Questions
-from embsql.evaluation.splits import REPEATS, Cut, Mask, Split, by_time
+from embsql.evaluation.evaluator import Questions
+from embsql.evaluation.splits import Cut, Mask, Split, by_next, by_time
 from embsql.evaluation.tally import Metric
 from embsql.lifecycle.loaded import Loaded, keys
 from embsql.run import Run
@@ -100,7 +100,7 @@ class Candidate:
         """The figure of every user asked (m,), of this run or of its training on another part."""
         if embeddings is not None:
             return questions.per_user(embeddings, METRIC, self.k)
-        known = Known(self.known[0][questions.users], self.known[1])
+        known = questions.known_of(*self.known)
         return questions.per_user(self.embeddings, METRIC, self.k, known)
 
 
@@ -114,19 +114,18 @@ def as_it_is(new: Candidate, live: Loaded) -> Comparison | None:
         parts.held_out.users,
         parts.held_out.items,
     )
-    known = Known(live.users.known(users)[questions.users], live.items.known(items))
+    known = questions.known_of(live.users.known(users), live.items.known(items))
     other = questions.per_user(
         live.embeddings(users, items), METRIC, new.k, known
     )  # (m,)
-    found = _compared("vectors", new, new.answers(questions), other)
+    found = _compared("vectors", new, questions, new.answers(questions), other)
     if (
         found.below(new.tolerance)
         and len(parts.held_out) < len(new.parts.held_out)
-        and not _given(parts)
+        and not parts.given
     ):
-        found = _compared(
-            "vectors", new, new.answers(questions, new.fit(parts.train)), other
-        )
+        ours = new.answers(questions, new.fit(parts.train))  # (m,)
+        found = _compared("vectors", new, questions, ours, other)
     return found
 
 
@@ -134,23 +133,28 @@ def anew(new: Candidate, live: Embeddings) -> Comparison:
     """The live run's options and the new run, both trained on the same part."""
     questions = Questions.prepare(new.parts, new.run)
     other = questions.per_user(live, METRIC, new.k)  # (m,)
-    return _compared("options", new, new.answers(questions), other)
+    return _compared("options", new, questions, new.answers(questions), other)
 
 
 def alike(new: Candidate) -> Comparison:
     """A live run of the same algorithm, options and seed: on the same part it is the new run."""
-    answers = new.answers(Questions.prepare(new.parts, new.run))  # (m,)
-    return _compared("same", new, answers, answers)
+    questions = Questions.prepare(new.parts, new.run)
+    answers = new.answers(questions)  # (m,)
+    return _compared("same", new, questions, answers, answers)
 
 
-def _compared(basis: str, new: Candidate, ours: Float64, theirs: Float64) -> Comparison:
+def _compared(
+    basis: str, new: Candidate, questions: Questions, ours: Float64, theirs: Float64
+) -> Comparison:
     """The answers (m,) of both, and the interval of their difference over users."""
-    (low,), (high,) = metrics.intervals((ours - theirs)[:, None], new.run.seed)
-    asked = len(np.unique(new.parts.held_out.user))
+    (low,), (high,) = metrics.intervals(
+        (ours - theirs)[:, None], new.run.seed, questions.group
+    )
+    users = len(np.unique(questions.users))
     return Comparison(
         basis,
-        users=len(ours),
-        left_out=asked - len(ours),
+        users=users,
+        left_out=len(np.unique(new.parts.held_out.user)) - users,
         new_value=float(ours.mean()),
         live_value=float(theirs.mean()),
         difference=float((ours - theirs).mean()),
@@ -159,29 +163,29 @@ def _compared(basis: str, new: Candidate, ours: Float64, theirs: Float64) -> Com
     )
 
 
-def _given(parts: Split) -> bool:
-    """Whether the pairs are a test set of the caller's, of which no part is trained on."""
-    return parts.name.removesuffix(REPEATS) == "test"
-
-
 def _fair(new: Candidate, live: Loaded) -> Split:
     """Users whom the live run knows, and no pair that it was trained on; all else is training.
 
-    Of a split by time, what came after the last that the live run has seen.
+    Of a split by time, what came after the last that the live run has seen. What comes next is
+    asked by what came before, whoever it is.
     """
     parts = new.parts
-    if parts.name.startswith("time") and live.pairs.time is not None:
+    by_instant = parts.name.startswith("time") or (parts.sessions and not parts.given)
+    if by_instant and live.pairs.time is not None:
         after = max(int(live.pairs.time.max()), _last_time(parts.train))
-        parts = by_time(
+        cut_at = by_next if parts.sessions else by_time
+        parts = cut_at(
             new.data, Cut(new.run.seed, 0.0, new.average, parts.repeats, after)
         )
+    if parts.sessions:
+        return parts
     held, users, items = parts.held_out, parts.held_out.users, parts.held_out.items
     asked = keys(held, users, items)  # (pairs,)
     unfair = ~live.users.known(users)  # (n_users,)
     if not parts.repeats:
         unfair[held.user[np.isin(asked, keys(live.pairs, users, items))]] = True
     fair = ~unfair[held.user]  # (pairs,)
-    if not (_given(parts) or parts.name.startswith("time")):
+    if not (parts.given or parts.name.startswith("time")):
         others = ~np.isin(keys(new.data, users, items), asked[fair])  # (n,)
         parts = replace(parts, train=new.data.where(others))
     return replace(parts, held_out=held.where(fair))

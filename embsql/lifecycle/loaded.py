@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql.arrow import as_matrix
-from embsql.data import Embeddings, Float32, Int32, Int64, Interactions
+from embsql.data import Embeddings, Float32, FoldIn, Int32, Int64, Interactions, Network
 from embsql.engines import Engine
 from embsql.evaluation.splits import Mask
+from embsql.lifecycle.stored_folding import aligned, fold_in_of, network_of
 from embsql.options import Similarity
 from embsql.sqlfiles.files import statements
 
@@ -97,6 +98,9 @@ class Loaded:
     items: Side
     similarity: Similarity
     pairs: Interactions  # what it was trained on, by the ids of its vectors; weights are not read
+    # how it makes a vector of a history, by the ids of its items
+    fold_in: FoldIn = field(default_factory=FoldIn)
+    network: Network | None = None
 
     def embeddings(self, users: pa.StringArray, items: pa.StringArray) -> Embeddings:
         """Its vectors for the ids of other vocabularies, zeros for those that it does not have."""
@@ -111,7 +115,26 @@ class Loaded:
             *vectors,
             self.similarity,
             of_items.bias if self.similarity == "dot" else None,
+            fold_in=self._fold_in_on(items),
+            network=self._network_on(items),
         )
+
+    def _fold_in_on(self, items: pa.StringArray) -> FoldIn:
+        """How it folds in, for the ids of another vocabulary."""
+        scale = self.fold_in.item_scale
+        if scale is None:
+            return self.fold_in
+        there = aligned(pa.array(scale), self.items.ids, items, 1)  # (m,)
+        return replace(self.fold_in, item_scale=there)
+
+    def _network_on(self, items: pa.StringArray) -> Network | None:
+        """Its network, for the ids of another vocabulary."""
+        clock = self.network.clock if self.network else None
+        if self.network is None or clock is None:
+            return self.network
+        first = pa.array(clock.first_times)
+        times = aligned(first, self.items.ids, items, clock.latest_time)  # (m,)
+        return replace(self.network, clock=replace(clock, first_times=times))
 
 
 def load_run(engine: Engine, record: Mapping[str, Any]) -> Loaded:
@@ -135,7 +158,9 @@ def load_run(engine: Engine, record: Mapping[str, Any]) -> Loaded:
         users.ids,
         items.ids,
     )
-    return Loaded(users, items, record["similarity"], pairs)
+    how = fold_in_of(engine, run_id, items.ids)
+    network = network_of(engine, run_id, items.ids)
+    return Loaded(users, items, record["similarity"], pairs, how, network)
 
 
 def side(engine: Engine, run_id: int, entity: str) -> Side:

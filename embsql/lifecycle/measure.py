@@ -24,20 +24,25 @@ from embsql.errors import (
     shared,
 )
 from embsql.evaluation.evaluator import Evaluator
-from embsql.evaluation.splits import REPEATS, Split, resolve_split, split
+from embsql.evaluation.splits import NEXT, Split, resolve_split, split
 from embsql.evaluation.tally import Metric
 from embsql.lifecycle import gate, registry, test_set
 from embsql.lifecycle.gate import Candidate, Comparison, Verdict
 from embsql.lifecycle.loaded import Loaded, Side, load_run
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.lifecycle.plan import Plan, plan_of
+from embsql.lifecycle.sequences import with_histories
 from embsql.lifecycle.snapshot import add_side_inputs, as_wanted, write_findings
+from embsql.lifecycle.stored_folding import max_length_of
+from embsql.lifecycle.test_sessions import SessionTest, asked_next
 from embsql.numeric.linalg import thread_pool
 from embsql.phases import MEASURING, TRAINING
 from embsql.run import Columns, Run
 from embsql.sources.findings import Finding
 from embsql.sources.prepare import prepare
 from embsql.sources.source import Source
+
+Test = Interactions | SessionTest  # pairs, or what comes next
 
 
 def fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
@@ -74,10 +79,10 @@ class Answered:
     figures: list[Metric]
 
 
-def split_name_of(plan: Plan, data: Interactions) -> str:
+def split_name_of(plan: Plan, data: Interactions, test: Test | None) -> str:
     """What the plan's figures are filed under."""
-    if plan.test:
-        return test_set.NAME + REPEATS * plan.repeats
+    if test:
+        return test_set.name_of(test, repeats=plan.repeats)
     has_time = data.time is not None
     return resolve_split(plan.split, has_time=has_time, repeats=plan.repeats)
 
@@ -156,10 +161,13 @@ def present(codes: Any, n: int) -> Any:
 
 
 def on_a_test(
-    made: Loaded, test: Interactions, run: Run, *, k: tuple[int, ...], repeats: bool
+    made: Loaded, test: Test, run: Run, *, k: tuple[int, ...], repeats: bool
 ) -> Answered:
-    """Ask vectors, as they are, about the caller's own pairs."""
-    parts = test_set.asked(test, made.pairs, repeats=repeats, name=run.model_name)
+    """Ask vectors, as they are, about the caller's own pairs or sessions."""
+    if isinstance(test, SessionTest):
+        parts = asked_next(test, made, run)
+    else:
+        parts = test_set.asked(test, made.pairs, repeats=repeats, name=run.model_name)
     known = made.users.known(parts.train.users), made.items.known(parts.train.items)
     embeddings = made.embeddings(parts.train.users, parts.train.items)
     evaluator = Evaluator.prepare(parts, run, k=k, vectors=known)
@@ -175,7 +183,12 @@ def as_stored(data: Interactions, embeddings: Embeddings) -> Loaded:
         bias = np.zeros(data.n_items, np.float32)  # (n_items,)
     users = Side(data.users, embeddings.users, np.zeros(data.n_users, np.float32))
     return Loaded(
-        users, Side(data.items, embeddings.items, bias), embeddings.similarity, data
+        users,
+        Side(data.items, embeddings.items, bias),
+        embeddings.similarity,
+        data,
+        embeddings.fold_in,
+        embeddings.network,
     )
 
 
@@ -298,9 +311,9 @@ def _anew(
 # --- a finished run ------------------------------------------------------------------------------
 
 PAIRS = (
-    "split 'time' cuts events, and of a finished run only the pairs are kept, to which {rows}"
-    " repeated rows were added up; measure by time while training: train it again with"
-    " evaluate=True, split='time'; or measure this run on other pairs, with split='last' "
+    "split '{split}' cuts events, and of a finished run only the pairs are kept, to which {rows}"
+    " repeated rows were added up; measure so while training: train it again with"
+    " evaluate=True, split='{split}'; or measure this run on other pairs, with split='last' "
     "or a test of your own"
 )
 
@@ -338,13 +351,13 @@ def evaluate(
         answered = _of_part(
             engine, reference, record, run, k=k, split=split, repeats=repeats
         )
-    elif split != "auto":
-        allowed = "left out with test, which says what is asked"
-        raise InvalidArgument(name="split", allowed=allowed, value=repr(split))
     else:
-        usual = Columns(record["user_col"], record["item_col"])
-        pairs = test_set.read_test_set(engine, test, run, named, usual)
-        answered = on_a_test(load_run(engine, record), pairs, run, k=k, repeats=repeats)
+        test_set.check_options(split, repeats=repeats)
+        usual = Columns(
+            record["user_col"], record["item_col"], None, record["time_col"]
+        )
+        given = test_set.read_test(engine, test, run, named, usual, split)
+        answered = on_a_test(load_run(engine, record), given, run, k=k, repeats=repeats)
     rows = metrics_rows(run, answered.parts.name, answered.figures)
     with engine.transaction():
         execute_named(
@@ -385,15 +398,18 @@ def trained_plan(
 
 
 def stored_data(engine: Engine, plan: Plan, run: Run) -> Interactions:
-    """A run's own interactions, read as its algorithm wants them. Raises NotEvaluated."""
-    rows = (
-        query_named(engine, "repeated_pairs", run_id=run.run_id)
-        if plan.cuts_events
-        else []
-    )
+    """A run's own interactions, read as its algorithm wants them. Raises NotEvaluated.
+
+    What comes next is asked of the histories that a network has read, where the run has one.
+    """
+    run_id = int(run.run_id or 0)
+    in_order = plan.split == NEXT and max_length_of(engine, run_id) is not None
+    rows = []
+    if plan.cuts_events and not in_order:
+        rows = query_named(engine, "repeated_pairs", run_id=run_id)
     if rows:
-        reason = PAIRS.format(rows=rows[0]["affected"])
-        raise NotEvaluated(name=f"{run.model_name}@{run.run_id}", reason=reason)
+        reason = PAIRS.format(split=plan.split, rows=rows[0]["affected"])
+        raise NotEvaluated(name=f"{run.model_name}@{run_id}", reason=reason)
     algorithm = plan.algorithm
     found = prepare(
         engine,
@@ -404,4 +420,4 @@ def stored_data(engine: Engine, plan: Plan, run: Run) -> Interactions:
         ordered=algorithm.ordered,
     )
     data, _ = add_side_inputs(engine, plan, found.interactions())
-    return data
+    return with_histories(engine, run_id, data) if in_order else data

@@ -122,8 +122,8 @@ class Plan:
         only = "given together with evaluate"
         if self.evaluate and self.test and not self.search:
             split = (
-                self.split == "auto",
-                "left out with test, whose pairs are what is asked",
+                self.split in ("auto", "next"),
+                "left out with test, whose pairs are what is asked, or next where it has sessions",
             )
         else:
             split = (self.split == "auto" or cuts, f"{only} or n_trials")
@@ -209,7 +209,7 @@ class Plan:
     @property
     def cuts_events(self) -> bool:
         """Whether something is held out by time, for which the events behind the pairs are read."""
-        return self.split == "time" and bool(
+        return self.split in ("time", "next") and bool(
             self.search or (self.evaluate and not self.test)
         )
 

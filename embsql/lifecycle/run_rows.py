@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from embsql.data import (
+    Clock,
     Embeddings,
     Float64,
     FoldIn,
@@ -19,7 +20,6 @@ from embsql.data import (
     Network,
     indptr_of,
 )
-from embsql.features.time import first_times
 from embsql.run import Run
 
 Table = tuple[str, dict[str, Any]]  # its name, and its columns
@@ -156,11 +156,10 @@ def _towers(run: Run, embeddings: Embeddings) -> Iterator[Table]:
 
 def _network(run: Run, data: Interactions, network: Network) -> Iterator[Table]:
     """The network that makes vectors of histories, and the histories it read."""
-    events = data.events_by_time()
     latest_time = None
-    if network.reads_times and events.time is not None:
-        latest_time = int(events.time.max())
-        yield "item_first_times", _first_times(run, data, events.time)
+    if network.clock:
+        latest_time = network.clock.latest_time
+        yield "item_first_times", _first_times(run, data, network.clock)
     yield (
         "networks",
         {
@@ -188,13 +187,12 @@ def _network(run: Run, data: Interactions, network: Network) -> Iterator[Table]:
     yield history_rows(run, data, network.max_length)
 
 
-def _first_times(run: Run, data: Interactions, time: Int64) -> dict[str, Any]:
-    """When each item was first seen, events being at these times (m,)."""
-    item = data.item[data.events_by_time().pair]  # (m,)
+def _first_times(run: Run, data: Interactions, known: Clock) -> dict[str, Any]:
+    """When each item was first seen."""
     return {
         "run_id": np.full(data.n_items, run.run_id, np.int64),
         "item_id": data.items,
-        "first_time": first_times(item, time, data.n_items),
+        "first_time": known.first_times,
     }
 
 

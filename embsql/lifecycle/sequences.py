@@ -49,9 +49,7 @@ def in_order(past: pa.Table, pairs: Interactions, fresh: Interactions) -> Intera
     )  # (m,)
     assert events.time is not None  # noqa: S101 - for mypy: a source without times is refused
     time = np.concatenate([past["event_time"].to_numpy(), events.time])  # (m,)
-    order = np.argsort(user, kind="stable")  # (m,)
-    order = order[(user[order] >= 0) & (item[order] >= 0)]  # (known,)
-    return replace(pairs, events=_events(pairs, user[order], item[order], time[order]))
+    return _with_events(pairs, user, item, time)
 
 
 def of_every_pair(pairs: Interactions) -> Interactions:
@@ -68,6 +66,25 @@ def of_every_pair(pairs: Interactions) -> Interactions:
     order = np.lexsort((time, pairs.user[pair]))  # (m,) stable
     user, item = pairs.user[pair[order]], pairs.item[pair[order]]  # (m,) each
     return replace(pairs, events=_events(pairs, user, item, time[order]))
+
+
+def with_histories(engine: Engine, run_id: int, pairs: Interactions) -> Interactions:
+    """A run's pairs with the events that its network has read, in their order."""
+    rows = every_past_event(engine, run_id)
+    if rows["event_time"].null_count:  # of a source without times
+        return pairs
+    user = _codes(rows["user_id"], pairs.users)  # (m,)
+    item = _codes(rows["item_id"], pairs.items)  # (m,)
+    return _with_events(pairs, user, item, rows["event_time"].to_numpy())
+
+
+def _with_events(
+    pairs: Interactions, user: Int32, item: Int32, time: Int64
+) -> Interactions:
+    """Pairs with events (m,), in the order of each user; -1 is no user or item of them."""
+    order = np.argsort(user, kind="stable")  # (m,)
+    order = order[(user[order] >= 0) & (item[order] >= 0)]  # (known,)
+    return replace(pairs, events=_events(pairs, user[order], item[order], time[order]))
 
 
 def _codes(ids: pa.StringArray | pa.ChunkedArray, of: pa.StringArray) -> Int32:

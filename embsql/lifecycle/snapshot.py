@@ -17,6 +17,7 @@ from embsql.lifecycle import registry
 from embsql.lifecycle.loaded import side
 from embsql.lifecycle.named_statements import query_named
 from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.test_sessions import SessionTest
 from embsql.run import Run
 from embsql.sources.findings import Finding, describe_features
 from embsql.sources.prepare import prepare
@@ -129,7 +130,9 @@ def write_findings(engine: Engine, run: Run, findings: list[Finding]) -> None:
     engine.write("source_checks", {"run_id": [run.run_id] * len(findings), **columns})
 
 
-def input_hash(plan: Plan, data: Interactions, test: Interactions | None) -> str:
+def input_hash(
+    plan: Plan, data: Interactions, test: Interactions | SessionTest | None
+) -> str:
     """Of all that decides the result, so that unchanged work is recognized."""
     read = as_wanted(plan.algorithm, data).checksum()
     return hash_of(plan, read, *([test.checksum()] if test else []))

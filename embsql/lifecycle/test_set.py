@@ -8,15 +8,72 @@ import numpy as np
 
 from embsql.data import Interactions
 from embsql.engines import Engine
-from embsql.errors import MissingColumn, NoRows, NotEvaluated
-from embsql.evaluation.splits import REPEATS, Split
+from embsql.errors import InvalidArgument, MissingColumn, NoRows, NotEvaluated
+from embsql.evaluation.splits import NEXT, REPEATS, TEST, Split
+from embsql.lifecycle import test_sessions
 from embsql.lifecycle.loaded import joined, keys
+from embsql.lifecycle.test_sessions import (
+    SessionTest,
+    is_of_prefixes,
+    read_prefixes,
+    read_sessions,
+)
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
 from embsql.sources.source import Source, reading
 
 NONE = Columns()
-NAME = "test"  # what figures on it are filed under
+SPLITS = (
+    f"left out with test, which says what is asked, or {NEXT} where it has sessions"
+)
+ANYWAY = "false where what comes next is asked, which may be something known"
+
+
+def name_of(test: Interactions | SessionTest, *, repeats: bool) -> str:
+    """What figures on a test are filed under."""
+    if isinstance(test, SessionTest):
+        return test_sessions.NAME
+    return TEST + REPEATS * repeats
+
+
+def check_options(split: str, *, repeats: bool) -> None:
+    """Refuse what does not go with a test. Raises InvalidArgument."""
+    if split not in ("auto", NEXT):
+        raise InvalidArgument(name="split", allowed=SPLITS, value=repr(split))
+    if split == NEXT and repeats:
+        raise InvalidArgument(name="repeats", allowed=ANYWAY, value="true")
+
+
+def read_test(
+    engine: Engine, test: Source, run: Run, named: Columns, usual: Columns, split: str
+) -> Interactions | SessionTest:
+    """What a test asks about: pairs, or what comes next.
+
+    The latter of prefix and target, and with the split `next` of sessions. Columns and errors are
+    those of `read_test_set` and of `test_sessions`.
+    """
+    names = _names(engine, test)
+    if is_of_prefixes(names):
+        return read_prefixes(engine, test, run)
+    if split != NEXT:
+        return read_test_set(engine, test, run, named, usual)
+    times = usual.time if usual.time and usual.time.lower() in names else "event_time"
+    return read_sessions(engine, test, run, _meant(names, named, usual), times)
+
+
+def _names(engine: Engine, test: Source) -> set[str]:
+    """A test's columns, in lower case."""
+    with reading(engine, test) as (reader, text):
+        return {name.lower() for name in reader.describe(text)}
+
+
+def _meant(names: set[str], named: Columns, usual: Columns) -> Columns:
+    """The columns of users and items as `named` says, or `usual` where there are such."""
+    user, item = (
+        name or (other if other and other.lower() in names else None)
+        for name, other in ((named.user, usual.user), (named.item, usual.item))
+    )
+    return Columns(user, item)
 
 
 def read_test_set(
@@ -27,16 +84,9 @@ def read_test_set(
     Its columns are called as `named` says, or `usual` where it has such, or user_id and item_id.
     Raises as `prepare` does, and NotEvaluated where there is no pair.
     """
-    with reading(engine, test) as (reader, text):
-        there = {name.lower() for name in reader.describe(text)}
-    user, item = (
-        name or (other if other and other.lower() in there else None)
-        for name, other in ((named.user, usual.user), (named.item, usual.item))
-    )
+    columns = _meant(_names(engine, test), named, usual)
     try:
-        return prepare(
-            engine, test, Columns(user, item), run, explicit=True
-        ).interactions()
+        return prepare(engine, test, columns, run, explicit=True).interactions()
     except MissingColumn as error:
         raise MissingColumn(**error.values | {"source": "the test"}) from None
     except NoRows as error:
@@ -75,7 +125,7 @@ def asked(
     )
     train = replace(trained, users=users, items=items)
     return Split(
-        NAME + REPEATS * repeats,
+        TEST + REPEATS * repeats,
         train,
         held_out,
         repeats,

@@ -253,11 +253,11 @@ def _run_stages(
     give_back()
     test = None
     if plan.evaluate and plan.test:
-        test = test_set.read_test_set(
-            reader, plan.test, run, test_set.NONE, plan.columns
+        test = test_set.read_test(
+            reader, plan.test, run, test_set.NONE, plan.columns, plan.split
         )
     source_hash = input_hash(plan, data, test)
-    split_name = split_name_of(plan, data) if plan.evaluate else None
+    split_name = split_name_of(plan, data, test) if plan.evaluate else None
     if not plan.force and is_unchanged(engine, plan, run, source_hash, split_name):
         return
     plan.check_machine()

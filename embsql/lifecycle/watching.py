@@ -194,7 +194,7 @@ def _read(
         source,
         columns,
         run,
-        explicit=fold.rated,
+        explicit=fold.how.rated,
         ordered=fold.reads_order,
         since=newest,
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from embsql.data import Network, NetworkKind, NetworkLayer
+from embsql.data import Clock, Interactions, Network, NetworkKind, NetworkLayer
+from embsql.features.time import clock
 from embsql.nn.sequence_model import SequenceModel
 from embsql.nn.sequence_networks import Gru
 from embsql.nn.tensors import float32_array
@@ -24,8 +25,10 @@ Rows = tuple[str, Tensor, Tensor]  # part, weights (out, in), bias (out,)
 
 
 @torch.no_grad()
-def network_rows(model: SequenceModel, options: Sequential) -> Network | None:
-    """A trained network as rows; None for one that SQL does not evaluate."""
+def network_rows(
+    model: SequenceModel, options: Sequential, data: Interactions
+) -> Network | None:
+    """A network trained on the data as rows; None for one that SQL does not evaluate."""
     network = model.network.cpu()
     if isinstance(network, Gru):
         kind, n_heads, layers = GRU, 1, _gru_layers(network)
@@ -38,7 +41,14 @@ def network_rows(model: SequenceModel, options: Sequential) -> Network | None:
     n_layers = rows[-1].layer - 1  # the last one is the output
     masked = any(row.part == "mask" for row in rows)
     max_length = options.max_length - masked
-    return Network(kind, n_layers, n_heads, max_length, tuple(rows))
+    known = _clock(data) if options.time_features else None
+    return Network(kind, n_layers, n_heads, max_length, tuple(rows), known)
+
+
+def _clock(data: Interactions) -> Clock:
+    events = data.events_by_time()
+    assert events.time is not None  # noqa: S101 - for mypy: time_features are refused without
+    return clock(data.item[events.pair], events.time, data.n_items)
 
 
 def _inputs(model: SequenceModel, options: Sequential) -> Iterator[NetworkLayer]:

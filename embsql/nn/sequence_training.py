@@ -75,7 +75,7 @@ def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Emb
         loop = TrainingLoop(options.name, options.epochs, options.lr, options.patience)
         loop.train(model, batches, n_batches, loss, run, validate)
         asked = _asked(options, task_name, events, data.n_items)
-        return _embeddings(model, options, asked)
+        return _embeddings(model, options, asked, data)
 
 
 def _events(options: Sequential, data: Interactions) -> EventHistories:
@@ -121,7 +121,7 @@ def _asked(
 
 
 def _embeddings(
-    model: SequenceModel, options: Sequential, asked: EventHistories
+    model: SequenceModel, options: Sequential, asked: EventHistories, data: Interactions
 ) -> Embeddings:
     users = model.last_states(asked)  # (u, d)
     similarity: Similarity = "dot" if model.temperature is None else "cosine"
@@ -132,7 +132,7 @@ def _embeddings(
         model.scored_items(),
         similarity,
         fold_in=fold_in,
-        network=network_rows(model, options),
+        network=network_rows(model, options, data),
     )
 
 

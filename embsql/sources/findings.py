@@ -82,7 +82,7 @@ def _leaks_target(
 
     Of those with events on two days.
     """
-    if time is None or not is_timestamp(time):
+    if time is None or not is_timestamp(time.max()):
         return
     first, last = (
         np.full(len(column), np.iinfo(np.int64).max),

@@ -9,6 +9,7 @@ from embsql.errors import InvalidArgument, NotEvaluated
 from embsql.evaluation.splits import METHODS, Cut, by_time, resolve_split, split
 from tests.evaluation.worlds import coded, crowd, eventful
 
+WHOLE = METHODS.keys() - {"next"}  # of which whole pairs are on either side
 EVENTS = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 8), st.integers(-3, 12)), max_size=60
 )
@@ -32,9 +33,7 @@ def tried(data, method, **options):
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    EVENTS, st.sampled_from(sorted(METHODS)), st.integers(0, 3), st.floats(0.05, 0.95)
-)
+@given(EVENTS, st.sampled_from(sorted(WHOLE)), st.integers(0, 3), st.floats(0.05, 0.95))
 def test_parts_make_up_the_whole_and_keep_its_order(drawn, method, seed, fraction):
     data = events(drawn)
     parts = tried(data, method, seed=seed, fraction=fraction)
