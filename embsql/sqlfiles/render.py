@@ -40,6 +40,7 @@ KINDS = {"duckdb": "MACRO", "postgres": "ROUTINE"}
 IDS = {"text": "embsql.id_text({})", "text[]": "embsql_internal.id_texts({})"}
 DUCKDB_CASTS = {
     **{word: f"CAST({{}} AS {type_})" for word, type_ in TYPES.items()},
+    "timestamp": "embsql_internal.utc_times([{}])[1]",
     "timestamp[]": "embsql_internal.utc_times({})",
 }
 

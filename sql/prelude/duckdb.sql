@@ -750,6 +750,69 @@ FROM (SELECT 1 AS one_row) AS always
 LEFT JOIN folded ON TRUE
 LEFT JOIN network ON TRUE;
 
+-- What a user had done until an instant, in one row: events that a run's network has read, or pairs with their weights.
+-- until is that instant as such runs' times are. What a run's rows cannot know is an error.
+CREATE OR REPLACE MACRO embsql_internal.history_as_of(of_run, person, instant) AS TABLE
+WITH asked AS (
+    SELECT of_run AS run_id, person AS user_id, CASE
+        WHEN isfinite(instant) THEN epoch_us(instant)
+        WHEN instant < TIMESTAMP '1970-01-01' THEN -4611686018427387904
+        ELSE 4611686018427387904
+    END AS until
+),
+events AS (
+    SELECT
+        asked.run_id, count(past.item_id) AS kept,
+        list(past.item_id ORDER BY past.position ASC) FILTER (WHERE past.event_time <= asked.until) AS items,
+        list(embsql_internal.moment(past.event_time) ORDER BY past.position ASC)
+            FILTER (WHERE past.event_time <= asked.until) AS moments
+    FROM asked
+    LEFT JOIN embsql.histories AS past ON past.run_id = asked.run_id AND past.user_id = asked.user_id
+    GROUP BY asked.run_id
+),
+pairs AS (
+    SELECT
+        asked.run_id, count(past.item_id) AS kept, count(*) FILTER (WHERE past.last_time > asked.until) AS later,
+        list(past.item_id ORDER BY past.item_id ASC) FILTER (WHERE past.last_time <= asked.until) AS items,
+        list(CAST(past.weight AS DOUBLE) ORDER BY past.item_id ASC)
+            FILTER (WHERE past.last_time <= asked.until) AS weights
+    FROM asked
+    LEFT JOIN embsql.interactions AS past ON past.run_id = asked.run_id AND past.user_id = asked.user_id
+    GROUP BY asked.run_id
+)
+SELECT
+    asked.until, events.moments, CASE WHEN network.run_id IS NULL THEN pairs.weights END AS weights, CASE
+        WHEN pairs.kept > 0 AND abs(coalesce(run.newest_event, 0)) <= 1e14
+        THEN [CAST(embsql_internal.refuse_as_of('times', run.model_name, run.run_id) AS VARCHAR)]
+        WHEN fresh.user_id IS NOT NULL AND asked.until > run.newest_event
+        THEN [CAST(embsql_internal.refuse_as_of('fresh', run.model_name, run.run_id) AS VARCHAR)]
+        WHEN network.run_id IS NULL AND pairs.later > 0 AND coalesce(finding.affected, 1) > 0
+        THEN [CAST(embsql_internal.refuse_as_of('pairs', run.model_name, run.run_id) AS VARCHAR)]
+        WHEN events.items IS NULL AND events.kept >= network.max_length
+        THEN [CAST(embsql_internal.refuse_as_of('cut', run.model_name, run.run_id) AS VARCHAR)]
+        WHEN network.run_id IS NULL THEN pairs.items
+        ELSE events.items
+    END AS items
+FROM asked
+JOIN embsql.run_records AS run ON run.run_id = asked.run_id
+LEFT JOIN events ON events.run_id = asked.run_id
+LEFT JOIN pairs ON pairs.run_id = asked.run_id
+LEFT JOIN embsql.networks AS network ON network.run_id = asked.run_id
+LEFT JOIN embsql.fresh_users AS fresh ON fresh.run_id = asked.run_id AND fresh.user_id = asked.user_id
+LEFT JOIN embsql.source_checks AS finding
+    ON finding.run_id = asked.run_id AND finding.check_name = 'repeated pairs';
+
+-- Why a run's rows do not know what a user had done by a moment.
+CREATE OR REPLACE MACRO embsql_internal.refuse_as_of(why, model_name, run_id) AS embsql_internal.refuse(
+    'what a user had done by a moment is not known of run ' || model_name || '@' || run_id || CASE why
+        WHEN 'times' THEN ', whose events have no moments: train it from a source whose event_time is a timestamp or a date'
+        WHEN 'fresh' THEN ' after its newest event, of which a file has no times: embsql refresh ' || model_name
+        WHEN 'pairs' THEN ', which keeps the last time alone of a pair that came several times: train gru4rec, sasrec or '
+            || 'bert4rec, which keep events'
+        ELSE ' before the events that it keeps of them, the latest: train with a larger max_length'
+    END
+);
+
 -- What is wrong with the database's own settings, for embsql.doctor.
 CREATE OR REPLACE MACRO embsql_internal.database_findings() AS TABLE
 WITH size AS (

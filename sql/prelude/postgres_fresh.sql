@@ -406,6 +406,98 @@ BEGIN
 END
 $embsql$;
 
+-- The events of a user until an instant, as a run's network reads them: what it has kept in its order, then what is new.
+CREATE OR REPLACE FUNCTION embsql_internal.events_until(
+    run bigint, person text, until timestamp, OUT items text[], OUT moments timestamp[]
+)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT array_agg(event.item_id ORDER BY event.place), array_agg(event.moment ORDER BY event.place)
+FROM embsql_internal.sequence_of(run, person) AS whole
+CROSS JOIN LATERAL unnest(whole.items, whole.moments) WITH ORDINALITY AS event (item_id, moment, place)
+WHERE event.moment <= until
+$embsql$;
+
+-- The pairs of a user until an instant, those of newer events behind them.
+CREATE OR REPLACE FUNCTION embsql_internal.pairs_until(
+    run bigint, person text, until timestamp, OUT items text[], OUT weights double precision[]
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    SELECT array_agg(pair.item_id), array_agg(pair.weight) INTO items, weights
+    FROM (
+        SELECT past.item_id, CAST(past.weight AS double precision) AS weight
+        FROM embsql.interactions AS past
+        WHERE past.run_id = run AND past.user_id = person AND embsql_internal.moment(past.last_time) <= until
+        UNION ALL
+        SELECT
+            event.item_id,
+            CASE WHEN embsql_internal.is_rated(run) THEN avg(event.weight) ELSE sum(event.weight) END
+        FROM embsql_internal.fresh_events(run, person) AS event
+        WHERE embsql_internal.moment(event.event_time) <= until
+        GROUP BY event.item_id
+    ) AS pair;
+END
+$embsql$;
+
+-- Why a run's rows do not know what a user had done by an instant; NULL where they do.
+CREATE OR REPLACE FUNCTION embsql_internal.unknown_as_of(run bigint, person text, until timestamp) RETURNS text
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE
+    WHEN abs(coalesce(record.newest_event, 0)) <= 1e14 AND EXISTS (
+        SELECT FROM embsql.interactions AS past WHERE past.run_id = run AND past.user_id = person
+    )
+    THEN ', whose events have no moments: train it from a source whose event_time is a timestamp or a date'
+    WHEN network.run_id IS NULL AND coalesce(finding.affected, 1) > 0 AND EXISTS (
+        SELECT FROM embsql.interactions AS past
+        WHERE past.run_id = run AND past.user_id = person AND embsql_internal.moment(past.last_time) > until
+    )
+    THEN ', which keeps the last time alone of a pair that came several times: train gru4rec, sasrec or bert4rec, '
+        'which keep events'
+    WHEN network.max_length <= (
+        SELECT CASE WHEN min(embsql_internal.moment(past.event_time)) > until THEN count(*) END
+        FROM embsql.histories AS past
+        WHERE past.run_id = run AND past.user_id = person
+    )
+    THEN ' before the events that it keeps of them, the latest: train with a larger max_length'
+END
+FROM embsql.run_records AS record
+LEFT JOIN embsql.networks AS network ON network.run_id = record.run_id
+LEFT JOIN embsql.source_checks AS finding
+    ON finding.run_id = record.run_id AND finding.check_name = 'repeated pairs'
+WHERE record.run_id = run
+$embsql$;
+
+-- What a user had done until an instant, in one row: events for a network, or pairs with their weights; and all that was seen
+-- by then. What a run's rows cannot know is an error.
+CREATE OR REPLACE FUNCTION embsql_internal.history_as_of(
+    run bigint, person text, instant timestamp,
+    OUT items text[], OUT weights double precision[], OUT moments timestamp[], OUT seen text[]
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    until CONSTANT timestamp := coalesce(instant, 'infinity');
+    why CONSTANT text := embsql_internal.unknown_as_of(run, person, until);
+BEGIN
+    IF why IS NOT NULL THEN
+        RAISE EXCEPTION 'embsql: what a user had done by a moment is not known of run %', (
+            SELECT concat(record.model_name, '@', run, why) FROM embsql.run_records AS record WHERE record.run_id = run
+        );
+    END IF;
+    SELECT past.items, past.weights INTO items, weights FROM embsql_internal.pairs_until(run, person, until) AS past;
+    seen := coalesce(items, ARRAY[]::text[]);
+    IF EXISTS (SELECT FROM embsql.networks AS network WHERE network.run_id = run) THEN
+        weights := NULL;
+        SELECT past.items, past.moments INTO items, moments
+        FROM embsql_internal.events_until(run, person, until) AS past;
+        seen := seen || coalesce(items, ARRAY[]::text[]);
+    END IF;
+END
+$embsql$;
+
 -- Who a user is to a run now, in one row: what the newest events make of them, else what was trained. All is NULL of whom
 -- nothing is known; source is sequence, fold_in or model.
 CREATE OR REPLACE FUNCTION embsql_internal.user_state(
@@ -477,7 +569,8 @@ BEGIN
         WHERE asked.oid = 'embsql.live_run(text)'::regprocedure AND entry.grantee <> 0 AND f.proname IN (
             'watched_table', 'refuse_reading', 'refuse_selecting', 'watched_column', 'check_id_type', 'id_condition',
             'time_expression', 'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'fresh_events',
-            'is_rated', 'is_watched', 'fresh_history', 'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment'
+            'is_rated', 'is_watched', 'fresh_history', 'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment',
+            'events_until', 'pairs_until', 'unknown_as_of', 'history_as_of'
         )
         UNION ALL
         SELECT

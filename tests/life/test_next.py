@@ -184,6 +184,30 @@ def test_a_training_asks_a_test_of_prefixes(ring: embsql.Database) -> None:
     assert not ring.train("tested", "visits", **options | {"test": other}).skipped
 
 
+def test_a_run_of_pairs_answers_as_of_a_moment_where_it_can_know(
+    each: embsql.Database,
+) -> None:
+    """Of pairs that came once; else a sentence, as without moments."""
+    fill(each, "once", [row for user in range(24) for row in walk(user, 5)])
+    each.train("once", "SELECT * FROM once", **QUICK)
+    ask = "SELECT * FROM embsql.recommend_as_of('{}', 'u03', TIMESTAMP '2026-01-03', k => 8)"
+    found = each.ask(ask.format("once")).to_pylist()
+    given = each.ask(
+        "SELECT * FROM embsql.recommend_from('once', ARRAY['i3', 'i4', 'i5'], k => 8)"
+    ).to_pylist()
+    assert [row["item_id"] for row in found] == [row["item_id"] for row in given]
+    assert {row["source"] for row in found} == {"fold_in"}
+    again = "SELECT * FROM once UNION ALL SELECT * FROM once WHERE item_id = 'i3'"
+    each.train("again", again, **QUICK)
+    with pytest.raises(
+        EmbsqlError, match=r"again@2, which keeps the last time alone of a pair"
+    ):
+        each.ask(ask.format("again"))
+    each.train("timeless", "SELECT user_id, item_id FROM once", **QUICK)
+    with pytest.raises(EmbsqlError, match="events have no moments"):
+        each.ask(ask.format("timeless"))
+
+
 def rows(**columns: object) -> pa.Table:
     return pa.table(columns)
 

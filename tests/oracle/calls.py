@@ -51,8 +51,9 @@ def named(question: str, **arguments: Any) -> Call:
     return Call(question, arguments, f"embsql.{question}({words})")
 
 
-# what they answer is of the machine, of the questions and of what was written how, not of a world
-NOT_OF_A_WORLD = {"doctor", "help", "storage"}
+# what they answer is of the machine, of the questions, of what was written how, or of times, which
+# no world has
+NOT_OF_A_WORLD = {"doctor", "help", "recommend_as_of", "storage"}
 
 
 def asked() -> list[str]:

@@ -42,6 +42,7 @@ VALUES = {
     "seeds": "['ada', 'cyd']",
     "weights": "[1.0, 2.0]",
     "session": "['east', 'north']",
+    "as_of": "TIMESTAMP '2026-01-01'",
     "times": "[TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02']",
     "to_vector": "[1.0, 0.5]",
     "k": "2",
@@ -116,6 +117,8 @@ def call(name: str, **instead: str) -> str:
 
 
 def literal(name: str, argument: str) -> str:
+    if (name, argument) == ("recommend_as_of", "for_user"):
+        return "'nobody'"  # whose pairs need no times, which no run of this world has
     if (name, argument) == ("embed_item", "features"):
         return """'{"title": "big red"}'"""
     return VALUES[argument]

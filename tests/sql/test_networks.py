@@ -424,6 +424,70 @@ def test_what_happened_since_is_read_in_order(
         assert not {row["item_id"] for row in unseen} & set(since)
 
 
+def answers(database: embsql.Database, question: str, **values: Any) -> list[Any]:
+    """Items and scores, to five digits, of a question without what was seen."""
+    call = (
+        f"SELECT item_id, score FROM embsql.{question}, k => 12, exclude_seen => FALSE)"
+    )
+    rows = database.engine.rows(call, **values)
+    return [(row["item_id"], round(row["score"], 5)) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["gru", "masked"])
+def test_as_of_a_moment_what_came_later_is_neither_read_nor_seen(
+    trained: Trained, name: str
+) -> None:
+    database, _ = trained
+    kept = database.engine.rows(
+        "SELECT h.user_id, h.item_id, embsql_internal.moment(h.event_time) AS event_time "
+        "FROM embsql.histories AS h WHERE h.run_id = embsql.live_run($m) "
+        "ORDER BY h.user_id, h.position",
+        m=name,
+    )
+    histories: dict[str, list[dict[str, Any]]] = {}
+    for row in kept:
+        histories.setdefault(row["user_id"], []).append(row)
+    user, events = next(one for one in histories.items() if len(one[1]) == 4)
+    until = {"u": user, "t": events[1]["event_time"]}
+    first = {
+        "items": [event["item_id"] for event in events[:2]],
+        "times": [event["event_time"] for event in events[:2]],
+    }
+    found = answers(database, f"recommend_as_of('{name}', $u, $t", **until)
+    assert found == answers(
+        database, f"recommend_from('{name}', $items, times => $times", **first
+    )
+    as_of = f"SELECT * FROM embsql.recommend_as_of('{name}', $u, $t, k => 12)"
+    unseen = database.engine.rows(as_of, **until)
+    assert {row["item_id"] for row in unseen} == set(ITEMS) - set(first["items"])
+    assert {row["source"] for row in unseen} == {"sequence"}
+    long_ago = {"t": datetime(2020, 1, 1)}
+    assert {
+        row["source"] for row in database.engine.rows(as_of, u=user, **long_ago)
+    } == {"popular"}
+    full = next(one for one, rows in histories.items() if len(rows) >= MAX_LENGTH - 1)
+    with pytest.raises(StatementFailed, match="train with a larger max_length"):
+        database.ask(as_of, u=full, **long_ago)
+
+
+def test_as_of_a_moment_newer_events_count_where_their_times_are_known(
+    clicks: embsql.Database,
+) -> None:
+    """A server reads them; a file has kept no times."""
+    run_id = clicks.watch("gru", "clicks").run_id
+    session = session_of(clicks, run_id, "u003")
+    until = {"u": "u003", "t": session["times"][-2]}
+    if clicks.engine.embedded:
+        with pytest.raises(StatementFailed, match="embsql refresh gru"):
+            clicks.ask("SELECT * FROM embsql.recommend_as_of('gru', $u, $t)", **until)
+        return
+    first = {word: values[:-1] for word, values in session.items()}
+    found = answers(clicks, "recommend_as_of('gru', $u, $t", **until)
+    assert found == answers(
+        clicks, "recommend_from('gru', $items, times => $times", **first
+    )
+
+
 @pytest.mark.parametrize("name", ["ring", "clock"])
 def test_a_refresh_keeps_the_network(clicks: embsql.Database, name: str) -> None:
     """Its states, everybody's history, and of those with new events the state as vector."""

@@ -203,6 +203,7 @@ def test_unknown_model_raises_and_suggests(known, name: str) -> None:
         "text[]": "ARRAY['ada']",
         "int": "1",
         "vector": "ARRAY[1.0, 0.0]",
+        "timestamp": "TIMESTAMP '2026-01-01'",
     }
     needed = [
         argument for argument in QUESTIONS[name].arguments if argument.default is None

@@ -11,6 +11,7 @@
   'item_embedding': embsql.item_embedding(shop, ['i0', 'i1', 'nobody']),
   'user_embedding': embsql.user_embedding(shop),
   'recommend': embsql.recommend(shop, 'u0', k=3),
+  'recommend_as_of': embsql.recommend_as_of(shop, 'nobody', '2026-01-01', k=3),
   'recommend_users': embsql.recommend_users(shop, 'i0', k=3),
   'recommend_from': embsql.recommend_from(shop, ['i0', 'i2'], k=3),
   'next_items': embsql.next_items(shop, ['i0', 'i2'], k=3),

@@ -114,6 +114,10 @@ SELECT * FROM embsql.next_items('compass', ARRAY['atlantis'], k => 1);
 SELECT * FROM embsql.next_items('angles', NULL, k => 1);
 --= east | 1 | 3.0 | popular | 0
 
+-- of whom nothing is known there is nothing that has a time
+SELECT * FROM embsql.recommend_as_of('compass', 'nobody', TIMESTAMP '2026-01-01', k => 1);
+--= east | 1 | 3.0 | popular
+
 -- why two items are alike: ada met both, as chance would have it
 SELECT * FROM embsql.explain_similarity('compass', 'east', 'north');
 --= 1 | 2 | 2 | 1.0 | 0.0
