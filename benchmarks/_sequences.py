@@ -52,6 +52,7 @@ class Exam(NamedTuple):
     target: np.ndarray  # (n,)
     seen: list[np.ndarray] | None  # items of each that are not ranked
     shape: tuple[int, int]
+    test: str | None = None  # the same questions for `evaluate`: prefix and target
 
 
 def measure(data: str, options: argparse.Namespace) -> None:
@@ -76,11 +77,13 @@ def measure(data: str, options: argparse.Namespace) -> None:
             )
             marks = []
             for seed in options.seeds:
-                mark, cost = _seed(
+                mark, own, cost = _seed(
                     exam, algorithm, k, threads=options.threads, seed=seed, **chosen
                 )
                 marks.append(mark)
                 _print(data, algorithm, metrics, mark, **cost, **chosen, seed=seed)
+                if own:
+                    _print(data, f"{algorithm} by evaluate", metrics, own, seed=seed)
             means = [statistics.mean(values) for values in zip(*marks, strict=True)]
             _print(
                 data, algorithm, metrics, means, **chosen, mean_of_seeds=options.seeds
@@ -107,16 +110,23 @@ def _print(
 
 def _seed(
     exam: Exam, algorithm: str, k: int, **settings: Any
-) -> tuple[tuple[float, float], dict[str, float]]:
-    """The marks of one training, in a process of its own, and what it cost."""
+) -> tuple[tuple[float, float], tuple[float, float] | None, dict[str, float]]:
+    """The marks of one training, in a process of its own, those by evaluate, and what it cost."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/model.duckdb"
         cost = apart(
             train, file=file, source=exam.source, algorithm=algorithm, settings=settings
         )
-        with embsql.connect(file, read_only=True) as database:
+        with embsql.connect(file) as database:
             model = stored(database, "exam", exam.shape)
-    return _marks(model, exam, k), cost
+            own = _by_evaluate(database, exam.test, k) if exam.test else None
+    return _marks(model, exam, k), own, cost
+
+
+def _by_evaluate(database: embsql.Database, test: str, k: int) -> tuple[float, float]:
+    """What embsql measures of itself."""
+    figures = database.evaluate("exam", test=test, k=k)
+    return figures[f"hit_rate@{k}"], figures[f"mrr@{k}"]
 
 
 class _Followers:
@@ -221,7 +231,8 @@ def _diginetica(folder: str) -> Exam:
         int(asked.max()) + 1,
         int(max(item.max(), target.max(), *map(max, prefixes))) + 1,
     )
-    return Exam(f"{folder}/sessions.parquet", asked, target, None, shape)
+    given = f"SELECT prefix, target FROM '{real('diginetica', 'test.parquet')}'"
+    return Exam(f"{folder}/sessions.parquet", asked, target, None, shape, given)
 
 
 EXAMS = {"ml1m": _ml1m, "diginetica": _diginetica}

@@ -149,24 +149,31 @@ def _next(
     targets: list[str],
     options: argparse.Namespace,
 ) -> None:
-    """P@20 and MRR@20 of lists by SQL, beside those by the stored vectors."""
+    """P@20 and MRR@20 of lists by SQL, with those by the stored vectors, and by evaluate."""
     by_sql, by_torch = [], []
     for number, (items, target) in enumerate(zip(prefixes, targets, strict=True)):
         found = database.ask(BY_SQL.format(name, K), items=items)
         by_sql.append(_gains(found, target))
         found = database.ask(BY_TORCH.format(name, K), user=f"t{number}")
         by_torch.append(_gains(found, target))
-    figures = zip(np.mean(by_sql, axis=0), np.mean(by_torch, axis=0), strict=True)
-    for metric, (value, other) in zip(("P@20", "MRR@20"), figures, strict=True):
-        _line(
-            engine,
-            f"{name}, {metric}",
-            float(value),
-            "share",
-            options,
-            peer="torch",
-            peer_value=float(other),
-        )
+    asked = pa.table({"prefix": prefixes, "target": targets})
+    measured = database.evaluate(name, test=asked, k=K)
+    peers = {
+        "torch": np.mean(by_torch, axis=0).tolist(),
+        "evaluate": [measured[f"hit_rate@{K}"], measured[f"mrr@{K}"]],
+    }
+    for peer, others in peers.items():
+        figures = zip(("P@20", "MRR@20"), np.mean(by_sql, axis=0), others, strict=True)
+        for metric, value, other in figures:
+            _line(
+                engine,
+                f"{name}, {metric}",
+                float(value),
+                "share",
+                options,
+                peer=peer,
+                peer_value=other,
+            )
 
 
 def _gains(found: Any, target: str) -> tuple[float, float]:

@@ -106,7 +106,9 @@ class Questions:
     def _of_sessions(cls, parts: Split, sessions: Sessions, run: Run) -> Questions:
         """Each event that is asked about is a user, who has seen what comes before it."""
         m = len(sessions.asked)
-        known = np.bincount(parts.train.item, minlength=parts.train.n_items) > 0  # (n_items,)
+        known = (
+            np.bincount(parts.train.item, minlength=parts.train.n_items) > 0
+        )  # (n_items,)
         seen = sessions.prefixes(known).items()
         ones = np.ones(m, np.float32)
         return cls(

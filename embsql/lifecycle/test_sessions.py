@@ -58,13 +58,15 @@ def read_sessions(
     """
     columns = replace(named, time=times)
     data, without_time = _prepared(engine, test, columns, run)
+    events = data.events_by_time()
+    without_time = len(events) if events.time is None else without_time
     if without_time:
         reason = (
             f"{without_time} rows of its test have no {times}, so that nothing says what came next;"
             " leave them out"
         )
         raise NotEvaluated(name=run.model_name, reason=reason)
-    asked = np.ones(len(data.events_by_time()), bool)  # (events,)
+    asked = np.ones(len(events), bool)  # (events,)
     return _checked(SessionTest(data, asked, {}), run)
 
 
@@ -129,7 +131,6 @@ def _is_list(column: pa.Array) -> bool:
 def _of_lists(engine: Engine, given: _Lists, run: Run) -> SessionTest:
     """Each row as a session, of which the last event is the target."""
     asked = given.where(given.target.is_valid())
-    facts = {"rows without a target": len(given.target) - len(asked.target)}
     if not len(asked.target):
         reason = f"none of the {len(given.target)} rows of its test has a target"
         raise NotEvaluated(name=run.model_name, reason=reason)
@@ -142,6 +143,7 @@ def _of_lists(engine: Engine, given: _Lists, run: Run) -> SessionTest:
     is_target = events.time == asked.length[row]  # (events,)
     time = _times(asked, row, events.time, run)  # (events,)
     data = replace(data, events=replace(events, time=time))
+    facts = {"rows without a target": len(given.target) - int(is_target.sum())}
     return _checked(SessionTest(data, is_target, facts), run)
 
 
@@ -196,13 +198,28 @@ def _times(given: _Lists, row: Int64, position: Int64, run: Run) -> Int64 | None
             " times out"
         )
         raise NotEvaluated(name=run.model_name, reason=reason)
-    if pa.types.is_temporal(flat.type):
-        flat = flat.cast(pa.timestamp("us", getattr(flat.type, "tz", None)))
-    values = flat.cast(pa.int64()).to_numpy()  # (in prefixes,)
+    values = _moments(flat)  # (in prefixes,)
     offsets = np.cumsum(given.length) - given.length  # (n,)
     within = np.minimum(position, given.length[row] - 1)  # (events,)
-    known: Int64 = values[np.maximum(offsets[row] + within, 0)]  # (events,)
-    return known
+    of_event: Int64 = values[np.maximum(offsets[row] + within, 0)]  # (events,)
+    return of_event
+
+
+def _moments(times: pa.Array) -> Int64:
+    """Times as those of a source are kept: (n,)."""
+    kind = pa.types
+    if kind.is_timestamp(times.type) or kind.is_date(times.type):
+        micros = pa.timestamp("us", getattr(times.type, "tz", None))
+        times = times.cast(micros, safe=False)
+    elif not kind.is_integer(times.type):
+        raise BadColumnType(
+            column=TIMES,
+            allowed="a list of timestamps, dates or whole numbers",
+            found=str(times.type),
+            advice="Cast it in the SELECT",
+        )
+    moments: Int64 = times.cast(pa.int64()).to_numpy()
+    return moments
 
 
 def _prepared(

@@ -270,6 +270,20 @@ BAD: list[tuple[pa.Table, str | None, type[EmbsqlError], str]] = [
         NO_PREFIX,
     ),
     (
+        rows(prefix=[["i1"]], target=["i2"], times=[["now"]]),
+        None,
+        BadColumnType,
+        "a list of timestamps",
+    ),
+    (
+        rows(
+            user_id=["a"] * 2, item_id=["i1", "i2"], event_time=pa.nulls(2, pa.int64())
+        ),
+        "next",
+        NotEvaluated,
+        "2 rows of its test have no event_time",
+    ),
+    (
         rows(user_id=["a"], item_id=pa.array([None], pa.string()), event_time=[1]),
         "next",
         NotEvaluated,
