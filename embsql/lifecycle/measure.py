@@ -312,7 +312,7 @@ def _anew(
 
 PAIRS = (
     "split '{split}' cuts events, and of a finished run only the pairs are kept, to which {rows}"
-    " repeated rows were added up; measure so while training: train it again with"
+    " repeated rows were added up; measure by time while training: train it again with"
     " evaluate=True, split='{split}'; or measure this run on other pairs, with split='last' "
     "or a test of your own"
 )

@@ -58,7 +58,9 @@ def in_spark(sql: str) -> str:
 
 def chosen() -> list[Any]:
     """Every case; all but the first of one question of each kind are slow."""
-    refused = re.compile(r"embsql\.(doctor|storage)\(|newcomer\.features")
+    refused = re.compile(
+        r"embsql\.(doctor|recommend_as_of|storage)\(|newcomer\.features"
+    )
     found, quick = [], set(ONE_OF_EACH_KIND)
     for case in cases():
         sql, rows = case.values
@@ -145,6 +147,12 @@ def test_a_newcomer_is_rows(published: embsql.Database) -> None:
         ),
         pytest.param(
             "SELECT * FROM embsql.doctor()", errors.Refused, "trained in", marks=slow
+        ),
+        pytest.param(
+            "SELECT * FROM embsql.recommend_as_of('compass', 'ada', TIMESTAMP_NTZ '2026-01-01')",
+            errors.Refused,
+            "evaluates no networks",
+            marks=slow,
         ),
         ("SELEC 1", errors.StatementFailed, "SELEC"),
     ],

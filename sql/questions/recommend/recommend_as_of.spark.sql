@@ -1,7 +1,7 @@
--- What a user had done by a moment is read by a network, which Spark does not evaluate.
+-- What a user had done by a moment is for networks to read, which Spark does not evaluate.
 WITH refused AS (
   SELECT CAST(raise_error(
-    'embsql: recommend_as_of is answered by a network, and Spark evaluates none: ask it in the database that the run was trained in.'
+    'embsql: recommend_as_of is not answered in Spark, which evaluates no networks: ask it in the database that the run was trained in.'
   ) AS VARCHAR) AS reason
   FROM given
 )
