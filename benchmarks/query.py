@@ -19,6 +19,7 @@ import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import in_turn, line
 from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.pair_versions import write_pairs
 
 BARE = """
 SELECT item_id, list_inner_product(embedding, CAST($vector AS FLOAT[])) AS s
@@ -147,16 +148,14 @@ def _interactions(database: embsql.Database, items: int, users: int) -> None:
     item = np.random.default_rng(2).integers(
         0, items, len(user), dtype=np.int32
     )  # (users * SEEN,)
-    database.engine.write(
-        "interactions",
-        {
-            "run_id": np.ones(len(user), np.int64),
-            "user_id": pa.DictionaryArray.from_arrays(user, _ids("user", 0, users)),
-            "item_id": pa.DictionaryArray.from_arrays(item, _ids("item", 0, items)),
-            "weight": np.ones(len(user), np.float32),
-            "last_time": pa.nulls(len(user), pa.int64()),
-        },
-    )
+    rows = {
+        "run_id": np.ones(len(user), np.int64),
+        "user_id": pa.DictionaryArray.from_arrays(user, _ids("user", 0, users)),
+        "item_id": pa.DictionaryArray.from_arrays(item, _ids("item", 0, items)),
+        "weight": np.ones(len(user), np.float32),
+        "last_time": pa.nulls(len(user), pa.int64()),
+    }
+    write_pairs(database.engine, 1, [rows])
 
 
 def ask(

@@ -101,11 +101,115 @@ UPDATE embsql.run_records SET newest_event = $newest_event WHERE run_id = $run_i
 -- note_parent: of which run one was made by folding in
 UPDATE embsql.run_records SET parent_run = $parent_run WHERE run_id = $run_id
 
--- copy_interactions: what a run was trained on into one that is made of it, but for some users
-INSERT INTO embsql.interactions (run_id, user_id, item_id, weight, last_time)
-SELECT $run_id, past.user_id, past.item_id, past.weight, past.last_time
+-- series_before: the series that a run goes on with; that of the newest run of its model, or of any of the same source
+SELECT past.series
+FROM embsql.run_records AS past
+JOIN embsql.run_records AS run ON run.run_id = $run_id
+WHERE past.series IS NOT NULL AND past.run_id <> run.run_id
+    AND (past.model_name = run.model_name OR past.source_sql = run.source_sql)
+ORDER BY past.model_name = run.model_name DESC, past.finished_at DESC NULLS LAST, past.run_id DESC
+LIMIT 1
+
+-- next_series: a number that no series has
+SELECT coalesce(max(one.series), 0) + 1 AS series FROM embsql.snapshot_series AS one
+
+-- begin_series: a series without snapshots
+INSERT INTO embsql.snapshot_series (series, held) VALUES ($series, 0)
+
+-- hold_one_series: keeps others from a series while it is changed
+UPDATE embsql.snapshot_series SET held = held + 1 WHERE series = $series
+
+-- hold_series: the same of those that some runs are in
+UPDATE embsql.snapshot_series SET held = held + 1
+WHERE series IN (SELECT run.series FROM embsql.run_records AS run WHERE run.run_id = ANY (CAST($runs AS BIGINT[])))
+
+-- note_snapshot: what a run was trained on
+UPDATE embsql.run_records SET series = $series, snapshot = $snapshot WHERE run_id = $run_id
+
+-- pairs_but: what a run was trained on, but for some users
+SELECT past.user_id, past.item_id, past.weight, past.last_time
 FROM embsql.interactions AS past
 WHERE past.run_id = $parent_run AND past.user_id NOT IN (SELECT unnest(CAST($users AS VARCHAR[])))
+
+-- last_snapshot: the rows of a series that have not ended
+SELECT pair.rowid AS pair_row, pair.user_id, pair.item_id, pair.weight, pair.last_time
+FROM embsql.pair_versions AS pair
+WHERE pair.series = $series AND pair.to_snapshot IS NULL
+
+-- last_in_series: which that is
+SELECT max(run.snapshot) AS snapshot FROM embsql.run_records AS run WHERE run.series = $series
+
+-- open_ended: for rows that the next snapshot does not have
+CREATE TEMP TABLE ended_pairs (pair_row BIGINT)
+
+-- end_pairs: the rows that are in it
+UPDATE embsql.pair_versions SET to_snapshot = $snapshot
+WHERE rowid IN (SELECT ended.pair_row FROM temp.ended_pairs AS ended)
+
+-- close_ended: it is no longer needed
+DROP TABLE temp.ended_pairs
+
+-- position_in_series: where a run's snapshot stands that no other run has, and which come before and after it
+SELECT
+    run.series, run.snapshot,
+    coalesce(max(other.snapshot) FILTER (WHERE other.snapshot < run.snapshot), 0) AS before,
+    min(other.snapshot) FILTER (WHERE other.snapshot > run.snapshot) AS after
+FROM embsql.run_records AS run
+LEFT JOIN embsql.run_records AS other ON other.series = run.series AND other.run_id <> run.run_id
+WHERE run.run_id = $run_id AND run.series IS NOT NULL
+GROUP BY run.series, run.snapshot
+HAVING count(*) FILTER (WHERE other.snapshot = run.snapshot) = 0
+
+-- drop_unshared: the rows that are in a snapshot and neither in the one before nor in the one after it
+DELETE FROM embsql.pair_versions
+WHERE series = $series AND from_snapshot > $before AND from_snapshot <= $snapshot
+    AND (CAST($after AS INTEGER) IS NULL OR to_snapshot <= $after)
+
+-- reopen: rows that ended in snapshots that are gone, after the last one that is there
+UPDATE embsql.pair_versions SET to_snapshot = NULL
+WHERE series = $series AND to_snapshot > (
+    SELECT max(run.snapshot) FROM embsql.run_records AS run WHERE run.series = $series AND run.run_id <> $run_id
+)
+
+-- drop_empty_series: a series of which a run had the only snapshot
+DELETE FROM embsql.snapshot_series
+WHERE series = (SELECT run.series FROM embsql.run_records AS run WHERE run.run_id = $run_id) AND NOT EXISTS (
+    SELECT 1 FROM embsql.run_records AS other WHERE other.series = snapshot_series.series AND other.run_id <> $run_id
+)
+
+-- count_pairs: how many rows some runs have of a person
+SELECT count(*) AS pairs
+FROM embsql.interactions AS past
+WHERE past.run_id = ANY (CAST($runs AS BIGINT[])) AND past.user_id = $user_id
+
+-- sharing_runs: some runs, and those that share a snapshot with one of them
+SELECT DISTINCT other.run_id
+FROM embsql.run_records AS run
+JOIN embsql.run_records AS other
+    ON other.run_id = run.run_id OR (other.series = run.series AND other.snapshot = run.snapshot)
+WHERE run.run_id = ANY (CAST($runs AS BIGINT[]))
+
+-- pairs_of_others: a person's rows in other snapshots of the series that some runs are in, each snapshot by itself
+WITH known AS (
+    SELECT
+        run.series, run.snapshot AS from_snapshot, bool_or(run.run_id = ANY (CAST($runs AS BIGINT[]))) AS leaves,
+        lead(run.snapshot) OVER (PARTITION BY run.series ORDER BY run.snapshot ASC) AS to_snapshot
+    FROM embsql.run_records AS run
+    WHERE run.series IS NOT NULL
+    GROUP BY run.series, run.snapshot
+)
+SELECT pair.series, pair.user_id, pair.item_id, pair.weight, pair.last_time, known.from_snapshot, known.to_snapshot
+FROM embsql.pair_versions AS pair
+JOIN known
+    ON known.series = pair.series AND pair.from_snapshot <= known.from_snapshot
+    AND (pair.to_snapshot IS NULL OR pair.to_snapshot > known.from_snapshot)
+WHERE pair.user_id = $user_id AND NOT known.leaves
+    AND pair.series IN (SELECT run.series FROM embsql.run_records AS run WHERE run.run_id = ANY (CAST($runs AS BIGINT[])))
+
+-- forget_pairs: a person's rows in these series
+DELETE FROM embsql.pair_versions
+WHERE user_id = $user_id
+    AND series IN (SELECT run.series FROM embsql.run_records AS run WHERE run.run_id = ANY (CAST($runs AS BIGINT[])))
 
 -- copy_user_embeddings: its users, but for some
 INSERT INTO embsql.user_embeddings (run_id, user_id, embedding, norm, bias, interactions)
@@ -269,9 +373,6 @@ DELETE FROM embsql.item_embeddings WHERE run_id = $run_id
 
 -- drop_user_embeddings: part of dropping a run
 DELETE FROM embsql.user_embeddings WHERE run_id = $run_id
-
--- drop_interactions: part of dropping a run
-DELETE FROM embsql.interactions WHERE run_id = $run_id
 
 -- drop_top_items: part of dropping a run, and of making them anew
 DELETE FROM embsql.top_items WHERE run_id = $run_id
@@ -596,9 +697,6 @@ WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND strpos(example, $user_id) > 0
 
 -- forget_user_embeddings: a person's vectors
 DELETE FROM embsql.user_embeddings WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
-
--- forget_user_interactions: what a person did
-DELETE FROM embsql.interactions WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
 
 -- forget_user_histories: in which order they did it
 DELETE FROM embsql.histories WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id

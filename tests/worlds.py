@@ -10,6 +10,7 @@ import pyarrow as pa
 import embsql
 from embsql.data import Interactions
 from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.pair_versions import write_pairs
 from embsql.numeric.aggregate import by_pair
 from embsql.run import Run
 
@@ -164,7 +165,8 @@ def known_run(database: embsql.Database) -> None:
             "item_id": list(items),
             "weight": np.array(weights, "f4"),
         }
-        database.engine.write("interactions", {"run_id": [run_id] * len(SEEN), **pairs})
+        rows = {"run_id": [run_id] * len(SEEN), **pairs}
+        write_pairs(database.engine, run_id, [rows])
         database.promote(f"{name}@{run_id}")
     _grouped(database)
     _towers(database)

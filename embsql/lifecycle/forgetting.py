@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from embsql.engines import Engine
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
+from embsql.lifecycle.pair_removal import forget_pairs, sharing
 from embsql.lifecycle.removal import sweep
 from embsql.sources.source import UNNAMED
 
@@ -51,11 +52,14 @@ def forget(engine: Engine, user_id: str) -> int:
 
 
 def clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
-    """Remove a person from some runs, at once; the number of rows that went."""
+    """Remove a person from some runs, at once; the number of rows that went.
+
+    Also from those that share what they were trained on.
+    """
 
     def attempt() -> int:
         with engine.transaction():
-            return _clear(engine, user_id, runs)
+            return _clear(engine, user_id, sharing(engine, runs))
 
     return retry(engine, attempt)
 
@@ -106,7 +110,11 @@ def _erase(
 ) -> int:
     # while it is known of which groups
     execute_named(engine, "forget_user_shares", runs=runs, user_id=user_id)
-    return sum(
+    rows = 0
+    if engine.embedded and "interactions" in parts:
+        rows = forget_pairs(engine, user_id, runs)
+        parts = [part for part in parts if part != "interactions"]
+    return rows + sum(
         execute_named(engine, f"forget_user_{part}", runs=runs, user_id=user_id)
         for part in parts
     )

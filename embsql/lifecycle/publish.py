@@ -34,6 +34,7 @@ from embsql.lifecycle import forgetting, installation, leases, registry, removal
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.loaded import LARGE_TABLES, of_one_length, pages
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
+from embsql.lifecycle.pair_versions import write_table
 from embsql.sqlfiles.files import statements
 from embsql.stopping import unstopped
 
@@ -55,7 +56,7 @@ SMALL_TABLES = (
     "item_first_times",
 )
 # what a record says of the database that it is in
-HERE = {"made_by", "promoted_at"}
+HERE = {"made_by", "promoted_at", "series", "snapshot"}
 # what tells one run of a number from another
 IDENTITY = ("model_name", "checksum", "source_hash")
 # of a run, at any time after it
@@ -168,9 +169,8 @@ def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool
                 here = HERE.intersection(rows.column_names)
                 target.write(table, _columns(rows.drop_columns(sorted(here))))
         for table in LARGE_TABLES:
-            target.write(
-                table, _columns(pa.concat_tables(pages(source, table, run_id)))
-            )
+            rows = pa.concat_tables(pages(source, table, run_id))
+            write_table(target, run_id, table, _columns(rows))
         installation.install_networks(target)
         # in the same transaction: a run that is there has its indexes
         target.index(run_id)

@@ -24,6 +24,7 @@ from embsql.lifecycle.folding import PAIRS, Foldable, foldable, rows_of
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.loaded import of_one_length, pages
 from embsql.lifecycle.named_statements import execute_named, query_named
+from embsql.lifecycle.pair_versions import write_changed
 from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import SIDE_INPUTS, Plan, plan_of
 from embsql.lifecycle.run_rows import Table, history_rows, pair_rows, side_rows
@@ -200,8 +201,8 @@ def _write(engine: Engine, record: Record, run: Run, change: Change) -> None:
     with engine.transaction():
         _copy_small(engine, record, run)
         # each before what is written: a server's tables of a run are filled until they are joined
-        execute_named(engine, "copy_interactions", users=concerned.to_pylist(), **own)
-        engine.write(*pair_rows(run, change.histories))
+        pairs = pair_rows(run, change.histories)[1]
+        write_changed(engine, users=concerned.to_pylist(), columns=pairs, **own)
         users = change.users.to_pylist()
         execute_named(engine, "copy_user_embeddings", users=users, **own)
         engine.write(*_user_rows(run, change))

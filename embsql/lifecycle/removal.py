@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import product
 
 from embsql.engines import Engine
 from embsql.errors import RunIsLive
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
+from embsql.lifecycle.pair_removal import drop_pairs
 from embsql.lifecycle.registry import find_model, get_run, model, next_run
 
 RUN_TABLES = (
@@ -22,7 +22,6 @@ RUN_TABLES = (
     "fresh_users",
     "item_embeddings",
     "user_embeddings",
-    "interactions",
     "histories",
     "training_log",
     "metrics",
@@ -106,8 +105,11 @@ def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) 
 
 def _delete(engine: Engine, runs: Sequence[int]) -> None:
     """Remove every row of runs that the transaction holds; a server knows where they are."""
-    for run_id, table in product(runs, RUN_TABLES if engine.embedded else ("run",)):
-        execute_named(engine, f"drop_{table}", run_id=run_id)
+    for run_id in runs:
+        if engine.embedded:
+            drop_pairs(engine, run_id)
+        for table in RUN_TABLES if engine.embedded else ("run",):
+            execute_named(engine, f"drop_{table}", run_id=run_id)
 
 
 def collect_garbage(engine: Engine, model_name: str) -> None:

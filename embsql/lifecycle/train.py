@@ -46,6 +46,7 @@ from embsql.lifecycle.measure import (
     split_name_of,
 )
 from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.pair_versions import write_table
 from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import RANKS, Plan
 from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
@@ -454,7 +455,7 @@ def _write(
     }
     with engine.transaction():
         for table, columns in run_rows.tables(run, data, embeddings):
-            engine.write(table, columns)
+            write_table(engine, int(run.run_id or 0), table, columns)
         if embeddings.network:
             installation.install_networks(engine)
         write_measured(engine, run, measured)

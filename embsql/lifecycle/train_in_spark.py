@@ -32,6 +32,7 @@ from embsql.lifecycle import gate, registry, run_rows
 from embsql.lifecycle.gate import Comparison
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import Measured, as_evaluation, headlines, tied
+from embsql.lifecycle.pair_versions import write_pairs
 from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.snapshot import check_enough, hash_of, write_findings
@@ -210,7 +211,7 @@ def _write(
             )
         written.write_folding(rows.made.fold_in)
         pairs = (run_rows.pair_rows(run, part)[1] for part in rows.interactions())
-        engine.write_parts("interactions", pairs)
+        write_pairs(engine, int(run.run_id or 0), pairs)
         write_measured(engine, run, measured)
         figures = {
             "source_hash": source_hash,

@@ -831,148 +831,151 @@ SELECT
 FROM size
 WHERE size.vectors > size.allowed;
 
--- What runs take, for embsql.storage.
+-- What runs take, for embsql.storage. None of these has arguments, so that each can stand within the next.
 
-CREATE OR REPLACE MACRO embsql_internal.rows_of_runs(kind, part) AS TABLE
-SELECT kind AS kind, part AS part, one.run_id AS run_id, count(*) AS n_rows
-FROM query_table('embsql.' || kind) AS one
-GROUP BY one.run_id;
+CREATE OR REPLACE MACRO embsql_internal.rows_of_runs() AS TABLE
+SELECT 'item_embeddings' AS kind, one.run_id, count(*) AS n_rows FROM embsql.item_embeddings AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'user_embeddings' AS kind, one.run_id, count(*) AS n_rows FROM embsql.user_embeddings AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'histories' AS kind, one.run_id, count(*) AS n_rows FROM embsql.histories AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'top_items' AS kind, one.run_id, count(*) AS n_rows FROM embsql.top_items AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'neighbors' AS kind, one.run_id, count(*) AS n_rows FROM embsql.neighbors AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'training_log' AS kind, one.run_id, count(*) AS n_rows FROM embsql.training_log AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'metrics' AS kind, one.run_id, count(*) AS n_rows FROM embsql.metrics AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'source_checks' AS kind, one.run_id, count(*) AS n_rows FROM embsql.source_checks AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'trials' AS kind, one.run_id, count(*) AS n_rows FROM embsql.trials AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'gates' AS kind, one.run_id, count(*) AS n_rows FROM embsql.gates AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'graph_edges' AS kind, one.run_id, count(*) AS n_rows FROM embsql.graph_edges AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'fold_in_settings' AS kind, one.run_id, count(*) AS n_rows FROM embsql.fold_in_settings AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'item_gramian' AS kind, one.run_id, count(*) AS n_rows FROM embsql.item_gramian AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'item_weights' AS kind, one.run_id, count(*) AS n_rows FROM embsql.item_weights AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'tower_features' AS kind, one.run_id, count(*) AS n_rows FROM embsql.tower_features AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'tower_layers' AS kind, one.run_id, count(*) AS n_rows FROM embsql.tower_layers AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'networks' AS kind, one.run_id, count(*) AS n_rows FROM embsql.networks AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'network_layers' AS kind, one.run_id, count(*) AS n_rows FROM embsql.network_layers AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'item_first_times' AS kind, one.run_id, count(*) AS n_rows FROM embsql.item_first_times AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'clusters' AS kind, one.run_id, count(*) AS n_rows FROM embsql.clusters AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'cluster_members' AS kind, one.run_id, count(*) AS n_rows FROM embsql.cluster_members AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'maps' AS kind, one.run_id, count(*) AS n_rows FROM embsql.maps AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'fresh_users' AS kind, one.run_id, count(*) AS n_rows FROM embsql.fresh_users AS one GROUP BY one.run_id
+UNION ALL -- what runs share is the first's that has it
+SELECT 'pair_versions' AS kind, min_by(run.run_id, (run.snapshot, run.run_id)) AS run_id, one.n_rows AS n_rows
+FROM (
+    SELECT pair.series, pair.from_snapshot, count(*) AS n_rows
+    FROM embsql.pair_versions AS pair
+    GROUP BY pair.series, pair.from_snapshot
+) AS one
+JOIN embsql.run_records AS run ON run.series = one.series AND run.snapshot >= one.from_snapshot
+GROUP BY one.series, one.from_snapshot, one.n_rows;
 
--- A segment is some rows of one column. Its length is written nowhere: in its block it goes as far as the next one does.
-CREATE OR REPLACE MACRO embsql_internal.segments(kind) AS TABLE
-SELECT kind AS kind, one.segment_type, one.count, one.block_id, one.block_offset, len(one.additional_block_ids) AS more_blocks
-FROM pragma_storage_info('embsql.' || kind) AS one;
+-- A segment is some rows of one column.
+CREATE OR REPLACE MACRO embsql_internal.segments() AS TABLE
+SELECT 'item_embeddings' AS kind, one.* FROM pragma_storage_info('embsql.item_embeddings') AS one
+UNION ALL
+SELECT 'user_embeddings' AS kind, one.* FROM pragma_storage_info('embsql.user_embeddings') AS one
+UNION ALL
+SELECT 'histories' AS kind, one.* FROM pragma_storage_info('embsql.histories') AS one
+UNION ALL
+SELECT 'top_items' AS kind, one.* FROM pragma_storage_info('embsql.top_items') AS one
+UNION ALL
+SELECT 'neighbors' AS kind, one.* FROM pragma_storage_info('embsql.neighbors') AS one
+UNION ALL
+SELECT 'training_log' AS kind, one.* FROM pragma_storage_info('embsql.training_log') AS one
+UNION ALL
+SELECT 'metrics' AS kind, one.* FROM pragma_storage_info('embsql.metrics') AS one
+UNION ALL
+SELECT 'source_checks' AS kind, one.* FROM pragma_storage_info('embsql.source_checks') AS one
+UNION ALL
+SELECT 'trials' AS kind, one.* FROM pragma_storage_info('embsql.trials') AS one
+UNION ALL
+SELECT 'gates' AS kind, one.* FROM pragma_storage_info('embsql.gates') AS one
+UNION ALL
+SELECT 'graph_edges' AS kind, one.* FROM pragma_storage_info('embsql.graph_edges') AS one
+UNION ALL
+SELECT 'fold_in_settings' AS kind, one.* FROM pragma_storage_info('embsql.fold_in_settings') AS one
+UNION ALL
+SELECT 'item_gramian' AS kind, one.* FROM pragma_storage_info('embsql.item_gramian') AS one
+UNION ALL
+SELECT 'item_weights' AS kind, one.* FROM pragma_storage_info('embsql.item_weights') AS one
+UNION ALL
+SELECT 'tower_features' AS kind, one.* FROM pragma_storage_info('embsql.tower_features') AS one
+UNION ALL
+SELECT 'tower_layers' AS kind, one.* FROM pragma_storage_info('embsql.tower_layers') AS one
+UNION ALL
+SELECT 'networks' AS kind, one.* FROM pragma_storage_info('embsql.networks') AS one
+UNION ALL
+SELECT 'network_layers' AS kind, one.* FROM pragma_storage_info('embsql.network_layers') AS one
+UNION ALL
+SELECT 'item_first_times' AS kind, one.* FROM pragma_storage_info('embsql.item_first_times') AS one
+UNION ALL
+SELECT 'clusters' AS kind, one.* FROM pragma_storage_info('embsql.clusters') AS one
+UNION ALL
+SELECT 'cluster_members' AS kind, one.* FROM pragma_storage_info('embsql.cluster_members') AS one
+UNION ALL
+SELECT 'maps' AS kind, one.* FROM pragma_storage_info('embsql.maps') AS one
+UNION ALL
+SELECT 'fresh_users' AS kind, one.* FROM pragma_storage_info('embsql.fresh_users') AS one
+UNION ALL
+SELECT 'pair_versions' AS kind, one.* FROM pragma_storage_info('embsql.pair_versions') AS one;
 
--- Without a block a segment is in memory, or all its values are one.
-CREATE OR REPLACE MACRO embsql_internal.segment_bytes(segment_type, count, block_id) AS CASE
-    WHEN block_id = -1 THEN 0
-    ELSE count * CASE segment_type
-        WHEN 'VALIDITY' THEN 0.125 WHEN 'BOOLEAN' THEN 1 WHEN 'INTEGER' THEN 4 WHEN 'FLOAT' THEN 4 WHEN 'VARCHAR' THEN 16 ELSE 8
-    END
-END;
-
-CREATE OR REPLACE MACRO embsql_internal.stored_parts() AS TABLE
-WITH held AS (
-    SELECT * FROM embsql_internal.rows_of_runs('item_embeddings', 'vectors')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('user_embeddings', 'vectors')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('interactions', 'interactions')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('histories', 'histories')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('top_items', 'top_k')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('neighbors', 'top_k')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('training_log', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('metrics', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('source_checks', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('trials', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('gates', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('graph_edges', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('fold_in_settings', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('item_gramian', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('item_weights', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('tower_features', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('tower_layers', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('networks', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('network_layers', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('item_first_times', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('clusters', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('cluster_members', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('maps', 'others')
-    UNION ALL
-    SELECT * FROM embsql_internal.rows_of_runs('fresh_users', 'others')
-),
-segment AS (
-    SELECT * FROM embsql_internal.segments('item_embeddings')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('user_embeddings')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('interactions')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('histories')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('top_items')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('neighbors')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('training_log')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('metrics')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('source_checks')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('trials')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('gates')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('graph_edges')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('fold_in_settings')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('item_gramian')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('item_weights')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('tower_features')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('tower_layers')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('networks')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('network_layers')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('item_first_times')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('clusters')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('cluster_members')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('maps')
-    UNION ALL
-    SELECT * FROM embsql_internal.segments('fresh_users')
-),
-sized AS (
+-- The length of a segment is written nowhere: in its block it goes as far as the next one does. Without a block it is in
+-- memory, or, where the block's number is -1, all its values are one.
+CREATE OR REPLACE MACRO embsql_internal.stored_bytes() AS TABLE
+SELECT sized.kind, sum(sized.n_bytes) AS n_bytes
+FROM (
     SELECT
         segment.kind,
         CASE
             WHEN segment.block_id >= 0 THEN
                 coalesce(lead(segment.block_offset) OVER block, file.block_size) - segment.block_offset
-                + segment.more_blocks * file.block_size
-            ELSE embsql_internal.segment_bytes(segment.segment_type, segment.count, segment.block_id)
+                + len(segment.additional_block_ids) * file.block_size
+            WHEN segment.block_id = -1 THEN 0
+            ELSE segment.count * CASE segment.segment_type
+                WHEN 'VALIDITY' THEN 0.125 WHEN 'BOOLEAN' THEN 1 WHEN 'INTEGER' THEN 4 WHEN 'FLOAT' THEN 4 WHEN 'VARCHAR' THEN 16
+                ELSE 8
+            END
         END AS n_bytes
-    FROM segment
+    FROM embsql_internal.segments() AS segment
     JOIN pragma_database_size() AS file ON file.database_name = current_database()
     WINDOW block AS (PARTITION BY segment.block_id ORDER BY segment.block_offset ASC)
-),
-kinds AS (
-    SELECT sized.kind, sum(sized.n_bytes) AS n_bytes FROM sized GROUP BY sized.kind
-),
-weighed AS (
-    SELECT held.*, held.n_rows * CASE held.part WHEN 'vectors' THEN coalesce(run.dim, 1) ELSE 1 END AS share
-    FROM held
-    LEFT JOIN embsql.run_records AS run ON run.run_id = held.run_id
-)
+) AS sized
+GROUP BY sized.kind;
+
+CREATE OR REPLACE MACRO embsql_internal.stored_parts() AS TABLE
 SELECT
-    weighed.run_id, weighed.part, weighed.n_rows,
-    CAST(round(kinds.n_bytes * weighed.share / sum(weighed.share) OVER (PARTITION BY weighed.kind)) AS BIGINT) AS n_bytes
-FROM weighed
-JOIN kinds ON kinds.kind = weighed.kind;
+    shared.run_id,
+    CASE shared.kind
+        WHEN 'item_embeddings' THEN 'vectors' WHEN 'user_embeddings' THEN 'vectors' WHEN 'pair_versions' THEN 'interactions'
+        WHEN 'histories' THEN 'histories' WHEN 'top_items' THEN 'top_k' WHEN 'neighbors' THEN 'top_k' ELSE 'others'
+    END AS part,
+    shared.n_rows,
+    CAST(round(stored.n_bytes * shared.share / sum(shared.share) OVER (PARTITION BY shared.kind)) AS BIGINT) AS n_bytes
+FROM (
+    SELECT
+        held.kind, held.run_id, held.n_rows,
+        held.n_rows * CASE WHEN ends_with(held.kind, '_embeddings') THEN coalesce(run.dim, 1) ELSE 1 END AS share
+    FROM embsql_internal.rows_of_runs() AS held
+    LEFT JOIN embsql.run_records AS run ON run.run_id = held.run_id
+) AS shared
+JOIN embsql_internal.stored_bytes() AS stored ON stored.kind = shared.kind;

@@ -622,7 +622,7 @@ def test_an_id_that_no_source_may_have_is_forgotten(
     db.train("m", events, algorithm="svd", dim=2)
     forgets = (db.forget, lambda who: db.ask("CALL embsql.forget($who)", who=who))
     for earlier, forget in zip(("u0", "u1"), forgets, strict=True):
-        for table in ("user_embeddings", "interactions"):
+        for table in ("user_embeddings", "pair_versions"):
             renamed = (
                 f"UPDATE embsql.{table} SET user_id = $person WHERE user_id = $earlier"
             )

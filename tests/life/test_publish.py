@@ -262,7 +262,7 @@ def test_a_large_run_has_its_indexes(world, pg) -> None:
 
 def test_models_without_a_live_run_stay_here(world, target) -> None:
     world.engine.run(
-        "INSERT INTO embsql.models "
+        "INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at) "
         "VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql_internal.utc_now())"
     )
     assert [done.model_name for done in publish(world.engine, target)] == [
@@ -275,7 +275,7 @@ def test_models_without_a_live_run_stay_here(world, target) -> None:
 def test_names_are_checked_before_anything_is_written(shop, tmp_path) -> None:
     train(shop)
     shop.engine.run(
-        "INSERT INTO embsql.models "
+        "INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at) "
         "VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql_internal.utc_now())"
     )
     shop.engine.run("UPDATE events SET weight = -1")
@@ -397,6 +397,11 @@ CHANGES = {
 def changed(target: Any, change: str, table: str) -> Iterator[None]:
     """A table of the target with a change while the block runs."""
     with closing(engines.open_engine(target)) as other:
+        if other.embedded:
+            change, table = (
+                text.replace("interactions", "pair_versions")
+                for text in (change, table)
+            )
         other.run(f"CREATE TABLE kept AS SELECT * FROM embsql.{table}")
         other.run(change.format(vector="FLOAT[]" if other.embedded else "vector"))
     yield
@@ -610,7 +615,7 @@ def test_other_models_and_tables_stay_in_the_file(shop, tmp_path) -> None:
         database.engine.run("CREATE TABLE prices AS SELECT 'i2' AS item_id, 3 AS price")
         database.engine.run("CREATE VIEW cheap AS SELECT * FROM prices WHERE price < 5")
         database.engine.run(
-            "INSERT INTO embsql.models "
+            "INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at) "
             "VALUES ('old', NULL, CAST([] AS BIGINT[]), embsql_internal.utc_now())"
         )
     path.chmod(0o640)

@@ -781,7 +781,8 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
     known = "SELECT DISTINCT user_id, item_id AS kind FROM events"
     with embsql.connect(pg) as database:
         database.engine.run("""
-            INSERT INTO embsql.models VALUES ('m', 2, '{}', embsql_internal.utc_now());
+            INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at)
+            VALUES ('m', 2, '{}', embsql_internal.utc_now());
             INSERT INTO embsql.run_records (
                 run_id, model_name, algorithm, params, source_sql, seed, status, versions,
                 started_at, made_by

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 import embsql
+from embsql.lifecycle.pair_versions import write_pairs
 from tests.oracle.data import Gate, Run, World
 
 TYPES = {
@@ -92,7 +93,10 @@ def _rows(
             name: _column(table, name, values)
             for name, values in zip(names.split(), columns, strict=True)
         }
-        database.engine.write(table, named)
+        if table == "interactions":
+            write_pairs(database.engine, rows[0][0], [named])
+        else:
+            database.engine.write(table, named)
 
 
 def _column(table: str, name: str, values: tuple[Any, ...]) -> Any:

@@ -277,7 +277,8 @@ def test_what_is_not_a_model(db, tmp_path) -> None:
     with pytest.raises(UnknownModel):
         db.report("nothing", path=tmp_path / "page.html")
     db.engine.run(
-        "INSERT INTO embsql.models VALUES ('empty', NULL, [], current_timestamp)"
+        "INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at) "
+        "VALUES ('empty', NULL, [], current_timestamp)"
     )
     with pytest.raises(NoLiveRun):
         db.report("empty", path=tmp_path / "page.html")

@@ -12,6 +12,7 @@ import pytest
 
 import embsql
 from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.pair_versions import write_pairs
 
 USERS, ITEMS, DIM = 230, 140, 6  # more users than are asked for their lists
 
@@ -78,16 +79,14 @@ class World:
                 },
             )
         pairs = sorted(self.seen)
-        engine.write(
-            "interactions",
-            {
-                "run_id": np.ones(len(pairs), np.int64),
-                "user_id": [self.ids["user"][u] for u, _ in pairs],
-                "item_id": [self.ids["item"][i] for _, i in pairs],
-                "weight": np.array(list(self.weight.values()), "f4"),
-                "last_time": np.array(list(self.time.values()), np.int64),
-            },
-        )
+        rows = {
+            "run_id": np.ones(len(pairs), np.int64),
+            "user_id": [self.ids["user"][u] for u, _ in pairs],
+            "item_id": [self.ids["item"][i] for _, i in pairs],
+            "weight": np.array(list(self.weight.values()), "f4"),
+            "last_time": np.array(list(self.time.values()), np.int64),
+        }
+        write_pairs(engine, 1, [rows])
         execute_named(
             engine,
             "finish_run",

@@ -3,8 +3,9 @@
 -- What each run takes: vectors, interactions, histories (what a network reads), top_k (what embsql.materialize wrote) and
 -- others, the small tables. In DuckDB bytes are what a table has in the blocks of its file, and of rows that are not in a
 -- file, or not yet, their width in memory; where runs share a table, each has its share of it by rows, or by numbers of
--- vectors. In PostgreSQL a run's own tables are counted with their indexes, and of shared ones its share by rows; rows
--- are those a caller may see, but of a run's own tables those it was trained with. Parts without rows are left out.
+-- vectors, and interactions that several runs have count for the first. In PostgreSQL a run's own tables are counted
+-- with their indexes, and of shared ones its share by rows; rows are those a caller may see, but of a run's own tables
+-- those it was trained with. Parts without rows are left out.
 -- example: SELECT part, rows FROM embsql.storage() WHERE model_name = 'shop';
 SELECT
   run.model_name AS model_name,

@@ -7,17 +7,20 @@
 -- example: SELECT * FROM embsql.recommend('shop', 'c0042', k => 3);
 WITH subject AS (
   SELECT
-    run.similarity, :candidates IS NULL AS all_wanted, this.norm, this.bias, this.fresh_items, this.source,
+    run.similarity, run.series, run.snapshot, :candidates IS NULL AS all_wanted, this.norm, this.bias,
+    this.fresh_items, this.source,
     CASE WHEN run.similarity = 'dot' OR this.norm > 0 THEN this.embedding END AS embedding
   FROM given
   JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN LATERAL embsql_internal.user_state(run.run_id, :for_user) AS this
 ),
-seen AS (
+seen AS ( -- of embsql.interactions, whose view would read the run's record once more
   SELECT past.item_id
   FROM given
-  JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user
-  WHERE :exclude_seen
+  CROSS JOIN subject
+  JOIN embsql.pair_versions AS past
+    ON past.series = subject.series AND past.from_snapshot <= subject.snapshot AND past.user_id = :for_user
+  WHERE :exclude_seen AND (past.to_snapshot IS NULL OR past.to_snapshot > subject.snapshot)
   UNION ALL
   SELECT unnest(subject.fresh_items) AS item_id
   FROM given
