@@ -97,6 +97,8 @@ def _go_on(engine: Engine, run_id: int, series: int, rows: pa.Table) -> None:
     """Write rows as the next snapshot of a series, unless they are not much like its last."""
     if not len(rows):  # vectors from elsewhere, which were trained on nothing
         return
+    # also where nothing changes: the last run that has the snapshot may be dropped meanwhile
+    execute_named(engine, "hold_one_series", series=series)
     last = engine.ask(statements()["last_snapshot"], series=series)
     found = changes(rows, last)
     if found.kept < SHARED * len(rows):
@@ -105,7 +107,6 @@ def _go_on(engine: Engine, run_id: int, series: int, rows: pa.Table) -> None:
     snapshot = query_named(engine, "last_in_series", series=series)[0]["snapshot"]
     if found:
         snapshot += 1
-        execute_named(engine, "hold_one_series", series=series)
         _end(engine, last["pair_row"].filter(pa.array(found.ended)), snapshot)
         own = {
             "series": pa.scalar(series, pa.int64()),
