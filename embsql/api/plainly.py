@@ -72,7 +72,8 @@ def _uncalled(complaint: str) -> EmbsqlError | None:
     from embsql.api.commands import COMMANDS
     from embsql.sqlfiles.questions import questions
 
-    name, known = found[1], questions()
+    name = found[1]
+    known = questions()
     if name in known and "timestamp with time zone[]" in complaint:
         return ZonedTimes(name=name)
     if name in known:

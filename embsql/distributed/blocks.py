@@ -99,7 +99,8 @@ def cut_evenly(pairs: Int64, width: int, n: int) -> BlockCut:
 def _matrix(
     work: SparkWorkspace, side: str, cut: BlockCut, other: BlockCut, n_columns: int
 ) -> Matrix:
-    table, links = f"by_{side}", f"{side}_links"
+    table = f"by_{side}"
+    links = f"{side}_links"
     pairs = work.frame(training_sql(table), **cut.parameters)
     build = partial(tasks.build_matrix, cut.edges)
     work.store(table, map_block(pairs, build, tasks.MATRIX))

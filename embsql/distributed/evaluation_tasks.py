@@ -75,15 +75,18 @@ def cut_pairs(
     """The training pairs of blocks of users, and what is held out."""
     for rows in _one_by_one(batches):
         block = rows["block"][0].as_py()
-        n_users = int(how.edges[block] - how.edges[block - 1])
+        begin, end = how.edges[block - 1 : block + 1]
+        users = _nameless(int(end - begin))
         cut = replace(how.cut, first=how.firsts[block - 1])
-        data = tasks.interactions(rows, _nameless(n_users), _nameless(how.n_items))
-        yield from _held_out(block, METHODS[how.method](data, cut)).to_batches()
+        data = tasks.interactions(rows, users, _nameless(how.n_items))
+        parts = METHODS[how.method](data, cut)
+        yield from _held_out(block, parts).to_batches()
 
 
 def _held_out(block: int, parts: Split) -> pa.Table:
     """Both parts of a block."""
-    train, held = parts.train, parts.held_out
+    train = parts.train
+    held = parts.held_out
     counts = np.bincount(train.user, minlength=train.n_users)  # (n,)
     asked = counts[np.unique(held.user)]  # (asked,)
     lengths, askers = np.unique(asked, return_counts=True)
@@ -110,14 +113,15 @@ def by_item(
     Those that are held out come without a weight, so that no block of items is without a pair.
     """
     for rows in _one_by_one(batches):
-        first = int(users[rows["block"][0].as_py() - 1])
+        block = rows["block"][0].as_py()
+        first = np.int32(users[block - 1])
         for pairs in _parts(rows):
-            item, weight = pairs.item, pairs.weight
+            block_of_item = np.searchsorted(items, pairs.item, side="right")  # (n,)
             made = {
-                "block": np.searchsorted(items, item, side="right").astype(np.int32),
-                "row": item,
-                "column": pairs.user + np.int32(first),
-                "weight": pa.array(weight, from_pandas=True),
+                "block": block_of_item.astype(np.int32),
+                "row": pairs.item,
+                "column": pairs.user + first,
+                "weight": pa.array(pairs.weight, from_pandas=True),
                 "last_time": pa.nulls(len(pairs), pa.int64()),
             }
             yield pa.RecordBatch.from_pydict(made, PAIRS)
@@ -125,7 +129,8 @@ def by_item(
 
 def build_known(edges: Int64, key: tasks.Key, rows: pa.Table) -> pa.Table:
     """The training pairs of a block of items as a sparse matrix."""
-    return tasks.build_matrix(edges, key, rows.filter(pc.field("weight").is_valid()))
+    is_known = pc.field("weight").is_valid()
+    return tasks.build_matrix(edges, key, rows.filter(is_known))
 
 
 def _parts(rows: pa.Table) -> tuple[Interactions, Interactions]:
@@ -133,10 +138,12 @@ def _parts(rows: pa.Table) -> tuple[Interactions, Interactions]:
     indptr = array(rows["held_indptr"][0], np.int64)  # (n + 1,)
     items = array(rows["held_items"][0], np.int32)  # (held out,)
     nobody = _nameless(len(indptr) - 1)
-    users = np.repeat(np.arange(len(nobody), dtype=np.int32), np.diff(indptr))
+    codes = np.arange(len(nobody), dtype=np.int32)  # (n,)
+    users = np.repeat(codes, np.diff(indptr))  # (held out,)
     train = tasks.interactions(rows, nobody, _nameless(0))
     weight = np.full(len(items), np.nan, np.float32)
-    return train, replace(train, user=users, item=items, weight=weight, time=None)
+    held = replace(train, user=users, item=items, weight=weight, time=None)
+    return train, held
 
 
 def _nameless(n: int) -> pa.StringArray:
@@ -173,12 +180,14 @@ def ask_block(
     """What the lists of a block's users come to, for all items and the users' own factors."""
     block = key[0].as_py()
     train, held = _parts(pairs)
-    nobody, items = train.users, _nameless(len(asking.whole.counts))
-    train, held = (replace(part, users=nobody, items=items) for part in (train, held))
+    items = _nameless(len(asking.whole.counts))
+    train = replace(train, items=items)
+    held = replace(held, items=items)
     run = Run(asking.seed, threads=1)
     questions = Questions.prepare(Split("", train, held), run, asking.whole)
+    evaluator = Evaluator.of_block(questions, asking.k)
     part = Part(asking.firsts[block - 1], asking.asked)
-    found = Evaluator.of_block(questions, asking.k).tally(_vectors(asking, sent), part)
+    found = evaluator.tally(_vectors(asking, sent), part)
     return row_of(block, found)
 
 
@@ -186,7 +195,8 @@ def _vectors(asking: Asking, sent: pa.Table) -> Embeddings:
     """The vectors of a block's users and of all items, as a run has them."""
     ordered = sent.sort_by("source")
     width = len(asking.item_axes)
-    own, *others = (array(rows, np.float32, width) for rows in ordered["rows"])
+    parts = [array(rows, np.float32, width) for rows in ordered["rows"]]
+    own, *others = parts  # (n, f) each
     biases = [array(some, np.float64) for some in ordered["biases"] if some.is_valid]
     return Embeddings(
         without_specks(own @ asking.user_axes),
@@ -210,13 +220,14 @@ def row_of(block: int, tally: Tally) -> pa.Table:
 def tally_of(row: dict[str, Any], lengths: int, n_items: int) -> Tally:
     """The tally that was written as bytes."""
     keys = [tuple(key) for key in json.loads(row["keys"])]
+    sums = np.frombuffer(row["sums"])
+    resamples = np.frombuffer(row["resamples"], np.float32)
+    packed = np.frombuffer(row["listed"], np.uint8)
     shape = (2, lengths, n_items)
-    bits = np.unpackbits(
-        np.frombuffer(row["listed"], np.uint8), count=int(np.prod(shape))
-    )
+    listed = np.unpackbits(packed, count=int(np.prod(shape))).astype(bool)
     return Tally(
         keys,
-        np.frombuffer(row["sums"]).reshape(2, -1),  # (2, 2c)
-        np.frombuffer(row["resamples"], np.float32).reshape(-1, 2 * len(keys)),
-        bits.astype(bool).reshape(shape),
+        sums.reshape(2, -1),  # (2, 2c)
+        resamples.reshape(-1, 2 * len(keys)),  # (1000, 2c)
+        listed.reshape(shape),
     )

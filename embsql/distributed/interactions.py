@@ -78,7 +78,8 @@ class InSpark:
 
     def _drawn(self, dim: int, seed: int) -> Iterator[tuple[int, Float32]]:
         """The factors (n, f) that each block of items starts from."""
-        draw, items = random_factors(dim, seed), self.blocks.matrices.item
+        draw = random_factors(dim, seed)
+        items = self.blocks.matrices.item
         for block, (low, high) in enumerate(items.cut.ranges, 1):
             factors = draw(high - low)  # (n, f)
             if items.counts is not None:  # what is unseen stays zero

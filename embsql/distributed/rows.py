@@ -63,7 +63,8 @@ class TrainedRows:
 
     def interactions(self) -> Iterator[Interactions]:
         """The pairs of a block of users at a time, with the ids of all items."""
-        work, matrix = self.data.work, self.data.blocks.matrices.user
+        work = self.data.work
+        matrix = self.data.blocks.matrices.user
         items = pa.concat_arrays(
             [
                 self._ids("item", block)

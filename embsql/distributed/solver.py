@@ -86,7 +86,8 @@ class BlockSolver:
     def _pairs(self, matrix: Matrix) -> Kept:
         """The pairs of a matrix, which the executors read once."""
         if matrix.table not in self._kept:
-            blocks, asked = len(matrix.cut.ranges), training_sql("matrix")
+            blocks = len(matrix.cut.ranges)
+            asked = training_sql("matrix")
             self._kept[matrix.table] = self.work.keep(
                 blocks, asked, matrix=matrix.table
             )
@@ -98,7 +99,8 @@ class BlockSolver:
         self, matrix: Matrix, fixed: Factors, solved: Factors, step: tasks.Step
     ) -> tuple[Factors, float, float]:
         """The factors that a job writes, their loss and their penalty."""
-        table, width = self.work.fresh("factors"), len(step.fixed_axes)
+        table = self.work.fresh("factors")
+        width = len(step.fixed_axes)
         sent = send_rows(self.work, matrix, str(fixed.table), "f4", width)
         if solved.table:
             own = self.work.frame(training_sql("own"), factors=solved.table)

@@ -279,7 +279,8 @@ def solve_kept(
 
 def _solved(step: Step, pairs: CsrMatrix, arrived: Arrived) -> dict[str, Any]:
     """What SOLVED has of a block."""
-    run, width = Run(threads=1), len(step.fixed_axes)
+    run = Run(threads=1)
+    width = len(step.fixed_axes)
     weights = pairs.data * np.float32(step.scale)  # (pairs,)
     pairs = CsrMatrix(pairs.indptr, pairs.indices, weights)
     fixed = matmul(arrived.others, step.fixed_axes, run)  # (m, f)

@@ -45,7 +45,8 @@ class SparkWorkspace:
     """
 
     def __init__(self, engine: Spark, owner: str) -> None:
-        self.engine, self._owner = engine, owner
+        self.engine = engine
+        self._owner = owner
         self._made: list[str] = []
         self._kept: list[Kept] = []
         self._numbers = itertools.count()

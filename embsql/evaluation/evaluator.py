@@ -316,7 +316,8 @@ class Evaluator:
 
     def figures(self, ranking: Int32, embeddings: Embeddings) -> dict[Key, Float64]:
         """Every figure that is a mean over users: (m,) each."""
-        counts, n_users = self.questions.counts, self.questions.whole.n_users
+        counts = self.questions.counts
+        n_users = self.questions.whole.n_users
         jobs: Jobs = {}
         for k in self.k:
             top = ranking[:, :k]  # (m, k)

@@ -239,7 +239,8 @@ def _states(
     begin = np.maximum(prefixes.begin, prefixes.end - network.max_length)  # (m,)
     length = prefixes.end - begin  # (m,)
     rows = np.flatnonzero(length)  # (n,)
-    m, dim = len(length), embeddings.dim
+    m = len(length)
+    dim = embeddings.dim
     vectors = np.zeros((m, dim), np.float32)
     for low in range(0, len(rows), BATCH):
         run.check()
@@ -257,7 +258,8 @@ def _time_features(prefixes: Prefixes, network: Network) -> Int64:
 
     Events without times are of its latest, as in SQL.
     """
-    clock, n = network.clock, len(prefixes.item)
+    clock = network.clock
+    n = len(prefixes.item)
     if clock is None:
         return np.empty((n, 0), np.int64)
     time = prefixes.time

@@ -109,11 +109,9 @@ def as_it_is(new: Candidate, live: Loaded) -> Comparison | None:
     parts = _fair(new, live)
     if not len(parts.held_out):
         return None
-    questions, users, items = (
-        Questions.prepare(parts, new.run),
-        parts.held_out.users,
-        parts.held_out.items,
-    )
+    questions = Questions.prepare(parts, new.run)
+    users = parts.held_out.users
+    items = parts.held_out.items
     known = questions.known_of(live.users.known(users), live.items.known(items))
     other = questions.per_user(
         live.embeddings(users, items), METRIC, new.k, known
@@ -179,7 +177,9 @@ def _fair(new: Candidate, live: Loaded) -> Split:
         )
     if parts.sessions:
         return parts
-    held, users, items = parts.held_out, parts.held_out.users, parts.held_out.items
+    held = parts.held_out
+    users = parts.held_out.users
+    items = parts.held_out.items
     asked = keys(held, users, items)  # (pairs,)
     unfair = ~live.users.known(users)  # (n_users,)
     if not parts.repeats:

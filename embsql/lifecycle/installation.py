@@ -35,7 +35,8 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
         if engine.read_only or (known and not _unread(engine)):
             return False
         with engine.transaction():
-            applied, file_id = _applied(engine), _file_id(engine)
+            applied = _applied(engine)
+            file_id = _file_id(engine)
             _check_free(engine, applied)
             script = render.script(
                 engine.name, without=applied, commands=commands, file_id=file_id
@@ -81,7 +82,8 @@ def _check_free(engine: Engine, applied: Collection[str]) -> None:
     if VIEWS not in applied:
         wanted |= {view.name for view in views.views()} - {"runs"}
     for row in query_named(engine, "tables"):
-        name, kind = row["table_name"], row["kind"]
+        name = row["table_name"]
+        kind = row["kind"]
         if name in wanted:
             remedy = f"ALTER {kind} embsql.{name} RENAME TO other_{name};"
             reason = (

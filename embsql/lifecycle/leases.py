@@ -95,7 +95,9 @@ class Lease:
         run_id: int,
         on_poll: Callable[[Engine], None] | None = None,
     ) -> None:
-        self.engine, self.model_name, self.run_id = engine, model_name, run_id
+        self.engine = engine
+        self.model_name = model_name
+        self.run_id = run_id
         self._on_poll = on_poll
         self.owner = uuid.uuid4().hex
         self._marker = cancel_file(engine.path, model_name)

@@ -32,7 +32,8 @@ UNLIMITED = 10**15
 
 def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
     """A run's rows of a large table in order of id; at least one page, which may have no rows."""
-    page, after = UNLIMITED if engine.embedded else PAGE_ROWS, LARGE_TABLES[table]
+    page = UNLIMITED if engine.embedded else PAGE_ROWS
+    after = LARGE_TABLES[table]
     while True:
         rows = engine.ask(
             statements("publish.sql")[table], run_id=run_id, page=page, **after
@@ -78,10 +79,8 @@ class Side:
             (len(ids), self.vectors.shape[1]), missing, np.float32
         )  # (m, d)
         bias = np.zeros(len(ids), np.float32)  # (m,)
-        vectors[there], bias[there] = (
-            self.vectors[position[there]],
-            self.bias[position[there]],
-        )
+        vectors[there] = self.vectors[position[there]]
+        bias[there] = self.bias[position[there]]
         return Side(ids, vectors, bias)
 
     def known(self, ids: pa.StringArray) -> Mask:
@@ -104,7 +103,8 @@ class Loaded:
 
     def embeddings(self, users: pa.StringArray, items: pa.StringArray) -> Embeddings:
         """Its vectors for the ids of other vocabularies, zeros for those that it does not have."""
-        of_users, of_items = self.users.on(users), self.items.on(items)
+        of_users = self.users.on(users)
+        of_items = self.items.on(items)
         vectors = of_users.vectors, of_items.vectors
         if not len(self.users.ids):
             vectors = (
@@ -140,7 +140,8 @@ class Loaded:
 def load_run(engine: Engine, record: Mapping[str, Any]) -> Loaded:
     """A run of which there is a record."""
     run_id = int(record["run_id"])
-    users, items = side(engine, run_id, "user"), side(engine, run_id, "item")
+    users = side(engine, run_id, "user")
+    items = side(engine, run_id, "item")
     codes, times = zip(
         *(_codes(page, users, items) for page in pages(engine, "interactions", run_id)),
         strict=True,

@@ -234,7 +234,8 @@ def judge(
     found = None
     if plan.gate:
         found = _compared(engine, reader, plan, _candidate(plan, data, answered, run))
-    name, figures = answered.parts.name, answered.figures
+    name = answered.parts.name
+    figures = answered.figures
     return Measured(
         name,
         figures,

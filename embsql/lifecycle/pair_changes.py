@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 from embsql.data import Float32, Int64
 from embsql.evaluation.splits import Mask
 
-TIMELESS = np.iinfo(
-    np.int64
-).min  # stands for no time: the least number that a source can order by
+# stands for no time: the least number that a source can order by
+TIMELESS = np.iinfo(np.int64).min
 IDS = ("user_id", "item_id")
 
 
@@ -54,7 +53,9 @@ def _part(columns: Mapping[str, Any]) -> pa.Table:
 def _coded(ids: Any) -> Any:
     """Ids as codes into a vocabulary."""
     arrow = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids)
-    return arrow if pa.types.is_dictionary(arrow.type) else arrow.dictionary_encode()
+    if pa.types.is_dictionary(arrow.type):
+        return arrow
+    return arrow.dictionary_encode()
 
 
 SCHEMA = pa.schema(
@@ -69,17 +70,17 @@ SCHEMA = pa.schema(
 
 def changes(new: pa.Table, old: pa.Table) -> Changes:
     """Compare two snapshots, each pair being in each of them once at most."""
-    vocabularies = [new[name].chunk(0).dictionary for name in IDS]
-    key = _keys([new[name].chunk(0).indices for name in IDS], vocabularies)  # (new,)
+    columns = [new[name].chunk(0) for name in IDS]
+    vocabularies = [column.dictionary for column in columns]
+    key = _keys([column.indices for column in columns], vocabularies)  # (new,)
     codes = [
         pc.index_in(old[name], value_set=words)
         for name, words in zip(IDS, vocabularies, strict=True)
     ]
     known = _keys(codes, vocabularies)  # (old,) -1 of a pair with a new id
     order = np.argsort(key, kind="stable")  # (new,) sorted already, as a rule
-    position = order[
-        np.minimum(np.searchsorted(key, known, sorter=order), len(key) - 1)
-    ]
+    rank = np.searchsorted(key, known, sorter=order)  # (old,)
+    position = order[np.minimum(rank, len(key) - 1)]  # (old,)
     same = (
         (key[position] == known)
         & (_weights(new)[position] == _weights(old))
@@ -95,7 +96,9 @@ def _keys(codes: list[Any], vocabularies: list[pa.Array]) -> Int64:
     user, item = (
         column.fill_null(-1).to_numpy().astype(np.int64) for column in codes
     )  # (n,) each
-    return np.where((user < 0) | (item < 0), -1, user * len(vocabularies[1]) + item)
+    is_missing = (user < 0) | (item < 0)  # (n,)
+    key = user * len(vocabularies[1]) + item  # (n,)
+    return np.where(is_missing, -1, key)
 
 
 def _weights(rows: pa.Table) -> Float32:

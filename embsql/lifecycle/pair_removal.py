@@ -32,12 +32,14 @@ def forget_pairs(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     Runs that share a snapshot with them lose the person, too.
     """
     held = {"runs": runs, "user_id": user_id}
-    gone = int(query_named(engine, "count_pairs", **held)[0]["pairs"])
-    if gone:
-        execute_named(engine, "hold_series", runs=runs)
-        others = engine.ask(statements()["pairs_of_others"], **held)
-        execute_named(engine, "forget_pairs", **held)
-        if others.num_rows:
-            names = zip(others.column_names, others.columns, strict=True)
-            engine.write("pair_versions", dict(names))
+    found = query_named(engine, "count_pairs", **held)
+    gone = int(found[0]["pairs"])
+    if not gone:
+        return 0
+    execute_named(engine, "hold_series", runs=runs)
+    others = engine.ask(statements()["pairs_of_others"], **held)
+    execute_named(engine, "forget_pairs", **held)
+    if others.num_rows:
+        names = zip(others.column_names, others.columns, strict=True)
+        engine.write("pair_versions", dict(names))
     return gone

@@ -69,7 +69,9 @@ def _series_before(engine: Engine, run_id: int) -> int | None:
     It is that of the newest run of its model, or else of any on the same source.
     """
     found = query_named(engine, "series_before", run_id=run_id)
-    return int(found[0]["series"]) if found else None
+    if not found:
+        return None
+    return int(found[0]["series"])
 
 
 def _begin_series(engine: Engine, run_id: int, parts: Iterable[Columns]) -> None:
@@ -83,7 +85,8 @@ def _begin_series(engine: Engine, run_id: int, parts: Iterable[Columns]) -> None
 
 def _new_series(engine: Engine) -> int:
     """A series without snapshots. Of two who begin one at once its key refuses the second."""
-    series = int(query_named(engine, "next_series")[0]["series"])
+    found = query_named(engine, "next_series")
+    series = int(found[0]["series"])
     execute_named(engine, "begin_series", series=series)
     return series
 
@@ -104,19 +107,26 @@ def _go_on(engine: Engine, run_id: int, series: int, rows: pa.Table) -> None:
     if found.kept < SHARED * len(rows):
         _begin_series(engine, run_id, [_columns(rows)])
         return
-    snapshot = query_named(engine, "last_in_series", series=series)[0]["snapshot"]
+    position = query_named(engine, "last_in_series", series=series)
+    snapshot = int(position[0]["snapshot"])
     if found:
         snapshot += 1
-        _end(engine, last["pair_row"].filter(pa.array(found.ended)), snapshot)
-        own = {
-            "series": pa.scalar(series, pa.int64()),
-            "from_snapshot": pa.scalar(snapshot, pa.int32()),
-        }
+        ended = last["pair_row"].filter(pa.array(found.ended))
+        _end(engine, ended, snapshot)
         added = rows.filter(pa.array(found.added))
-        if added.num_rows:
-            engine.write("pair_versions", own | _columns(added))
+        _add(engine, added, series, snapshot)
     noted = {"series": series, "snapshot": snapshot}
     execute_named(engine, "note_snapshot", run_id=run_id, **noted)
+
+
+def _add(engine: Engine, rows: pa.Table, series: int, snapshot: int) -> None:
+    """Let some rows begin with a snapshot."""
+    own = {
+        "series": pa.scalar(series, pa.int64()),
+        "from_snapshot": pa.scalar(snapshot, pa.int32()),
+    }
+    if rows.num_rows:
+        engine.write("pair_versions", own | _columns(rows))
 
 
 def _end(engine: Engine, pair_rows: pa.ChunkedArray, snapshot: int) -> None:

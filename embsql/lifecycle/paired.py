@@ -81,7 +81,8 @@ def paired_on_test(engine: Engine, a: Record, b: Record, test: Source) -> Paired
 
 def _ranking(one: Loaded, asked: Split, questions: Questions) -> Int32:
     """What a run as it is answers to everybody asked: (m, k)."""
-    users, items = asked.train.users, asked.train.items
+    users = asked.train.users
+    items = asked.train.items
     known = Known(one.users.known(users)[questions.users], one.items.known(items))
     return questions.rank(one.embeddings(users, items), max(LENGTHS), known)
 
@@ -134,7 +135,8 @@ def _differences(
 
 def _all_pairs(a: Interactions, b: Interactions) -> Interactions:
     """The pairs of two runs, each once, by the ids of both."""
-    users, items = joined(a.users, b.users), joined(a.items, b.items)
+    users = joined(a.users, b.users)
+    items = joined(a.items, b.items)
     both = [keys(pairs, users, items) for pairs in (a, b)]  # (n,) each
     codes = np.divmod(np.union1d(*both), max(1, len(items)))  # (pairs,) each
     user, item = (code.astype(np.int32) for code in codes)

@@ -95,7 +95,8 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
     InvalidArgument, DatabaseBusy, CannotOpen, and whatever else an engine raises; a run that did
     not arrive whole leaves nothing behind.
     """
-    records, target = wanted_runs(engine, models), engines.checked(target)
+    records = wanted_runs(engine, models)
+    target = engines.checked(target)
     opened = (
         _replacement(engine, target) if _is_file(target) else _other(engine, target)
     )
@@ -124,7 +125,8 @@ def _publish_run(
     source: Engine, target: Engine, record: Mapping[str, Any]
 ) -> Published:
     """See to it that a run is in the target, whole, and live there."""
-    name, run_id = record["model_name"], int(record["run_id"])
+    name = record["model_name"]
+    run_id = int(record["run_id"])
     copied = retry(target, lambda: _copy_run(source, target, record))
     _drop_copy(source, target, run_id)
     there = _verified(source, target, record, copied=copied)
@@ -212,7 +214,8 @@ def _verified(
     """
     run_id = int(record["run_id"])
     try:
-        there, people = content(target, run_id), _people(source, run_id)
+        there = content(target, run_id)
+        people = _people(source, run_id)
         missing = people[:0] if copied else _but(people, _people(target, run_id))
         if there == content(source, run_id, missing):
             # raises where somebody removed it meanwhile

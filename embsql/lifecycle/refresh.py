@@ -135,7 +135,9 @@ def _made(
         return _made(engine, model_name, run, lease, log)
     if change is None:
         removal.delete_run(engine, int(run.run_id or 0))
-        run.run_id, run.status, run.skipped = parent, "live", True
+        run.run_id = parent
+        run.status = "live"
+        run.skipped = True
         return Refreshed(parent)
     users = change.users.to_pylist()
     known = len(query_named(engine, "known_users", run_id=parent, users=users))
@@ -228,7 +230,8 @@ def _user_rows(run: Run, change: Change) -> Table:
     position = np.cumsum(known) - 1  # (n,) among those with a vector
     codes = change.histories.user  # (pairs,)
     codes = position[codes[known[codes]]]  # (their pairs,)
-    vectors, bias = change.folded.vectors[known], change.folded.bias[known]
+    vectors = change.folded.vectors[known]
+    bias = change.folded.bias[known]
     counts = np.bincount(codes, minlength=len(vectors))  # (those,)
     return side_rows(run, "user", change.users, vectors, bias, counts)
 
@@ -273,7 +276,8 @@ def _hash(before: str, new: bytes) -> str:
 
 def _retrained(engine: Engine, record: dict[str, Any]) -> Refreshed:
     """Train a run's algorithm on all there is, from its vectors where it can."""
-    plan, named = plan_of(engine, record, force=True), _same_plan(record)
+    plan = plan_of(engine, record, force=True)
+    named = _same_plan(record)
     plan = replace(
         plan,
         source=named.source,

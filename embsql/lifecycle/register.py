@@ -90,10 +90,8 @@ def _side(
             found=f"no column embedding, only {', '.join(rows.column_names)}",
         )
     there = rows[name].is_valid().combine_chunks()
-    ids, vectors = (
-        ids.filter(there),
-        rows.select([name]).rename_columns(["embedding"]).filter(there),
-    )
+    ids = ids.filter(there)
+    vectors = rows.select([name]).rename_columns(["embedding"]).filter(there)
     if not len(ids):
         raise BadFeatures(
             option=f"{entity}s", found="no row with an id and an embedding"

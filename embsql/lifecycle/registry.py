@@ -185,7 +185,8 @@ def promote(engine: Engine, reference: str) -> int:
     Raises RunNotReady or StillHolds.
     """
     record = get_run(engine, reference)
-    name, run_id = record["model_name"], int(record["run_id"])
+    name = record["model_name"]
+    run_id = int(record["run_id"])
     retry_move(engine, lambda: _moved(engine, name, run_id))
     log_event(engine, name, run_id, "promote")
     return run_id

@@ -48,7 +48,8 @@ def drop_run(engine: Engine, reference: str) -> None:
     """Remove a run and all its rows. Raises RunIsLive for the live one."""
     sweep(engine)  # also of this run, where a removal was killed before its end
     record = get_run(engine, reference)
-    name, run_id = record["model_name"], int(record["run_id"])
+    name = record["model_name"]
+    run_id = int(record["run_id"])
 
     def drop() -> None:
         with engine.transaction():

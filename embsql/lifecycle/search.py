@@ -272,11 +272,14 @@ def _trial(
 ) -> Trial:
     """What comes of one setting."""
     begin = time.perf_counter()
-    value, status, error = None, "done", None
+    value = None
+    status = "done"
+    error = None
     try:
         value = measured()
     except TRIAL_ERRORS as fault:
-        status, error = "failed", shared(fault) or type(fault).__name__
+        status = "failed"
+        error = shared(fault) or type(fault).__name__
     return Trial(
         number,
         json.dumps(setting),

@@ -40,12 +40,19 @@ def in_order(past: pa.Table, pairs: Interactions, fresh: Interactions) -> Intera
     Events of other users and items than those of `pairs` are left out.
     """
     events = fresh.events_by_time()
-    ids = fresh.user[events.pair], fresh.item[events.pair]  # (n,) each
+    new_user = fresh.user[events.pair]  # (n,) codes among the users of `fresh`
+    new_item = fresh.item[events.pair]  # (n,)
     user = np.concatenate(
-        [_codes(past["user_id"], pairs.users), _codes(fresh.users, pairs.users)[ids[0]]]
+        [
+            _codes(past["user_id"], pairs.users),
+            _codes(fresh.users, pairs.users)[new_user],
+        ]
     )  # (m,)
     item = np.concatenate(
-        [_codes(past["item_id"], pairs.items), _codes(fresh.items, pairs.items)[ids[1]]]
+        [
+            _codes(past["item_id"], pairs.items),
+            _codes(fresh.items, pairs.items)[new_item],
+        ]
     )  # (m,)
     assert events.time is not None  # noqa: S101 - for mypy: a source without times is refused
     time = np.concatenate([past["event_time"].to_numpy(), events.time])  # (m,)
@@ -64,7 +71,9 @@ def of_every_pair(pairs: Interactions) -> Interactions:
     pair = np.concatenate([events.pair, lone])  # (m,)
     time = np.concatenate([events.time, pairs.time[lone]])  # (m,)
     order = np.lexsort((time, pairs.user[pair]))  # (m,) stable
-    user, item = pairs.user[pair[order]], pairs.item[pair[order]]  # (m,) each
+    ordered = pair[order]  # (m,)
+    user = pairs.user[ordered]  # (m,)
+    item = pairs.item[ordered]  # (m,)
     return replace(pairs, events=_events(pairs, user, item, time[order]))
 
 
@@ -83,8 +92,10 @@ def _with_events(
 ) -> Interactions:
     """Pairs with events (m,), in the order of each user; -1 is no user or item of them."""
     order = np.argsort(user, kind="stable")  # (m,)
-    order = order[(user[order] >= 0) & (item[order] >= 0)]  # (known,)
-    return replace(pairs, events=_events(pairs, user[order], item[order], time[order]))
+    is_known = (user >= 0) & (item >= 0)  # (m,)
+    order = order[is_known[order]]  # (known,)
+    events = _events(pairs, user[order], item[order], time[order])
+    return replace(pairs, events=events)
 
 
 def _codes(ids: pa.StringArray | pa.ChunkedArray, of: pa.StringArray) -> Int32:
@@ -96,15 +107,19 @@ def _codes(ids: pa.StringArray | pa.ChunkedArray, of: pa.StringArray) -> Int32:
 def _events(pairs: Interactions, user: Int32, item: Int32, time: Int64) -> Events:
     """Events (n,) in order, each of a pair; all weigh the same, as networks read them."""
     keys = pairs.user * np.int64(pairs.n_items) + pairs.item  # (pairs,) ascending
-    pair = np.searchsorted(keys, user * np.int64(pairs.n_items) + item)  # (n,)
-    return Events(pair.astype(np.int32), np.ones(len(pair), np.float32), time)
+    own = user * np.int64(pairs.n_items) + item  # (n,)
+    pair = np.searchsorted(keys, own)  # (n,)
+    weight = np.ones(len(pair), np.float32)
+    return Events(pair.astype(np.int32), weight, time)
 
 
 def states(engine: Engine, run_id: int, dim: int, histories: Interactions) -> Folded:
     """The users of histories with their events, as the run's network makes their vectors."""
     n = histories.n_users
     made = Folded(
-        np.zeros((n, dim), np.float32), np.zeros(n, np.float32), np.zeros(n, np.bool_)
+        vectors=np.zeros((n, dim), np.float32),
+        bias=np.zeros(n, np.float32),
+        known=np.zeros(n, np.bool_),
     )
     for user, vectors in _states(engine, run_id, histories):
         made.vectors[user] = vectors
@@ -119,8 +134,10 @@ def _states(
     events = histories.events_by_time()
     assert events.time is not None  # noqa: S101 - for mypy: such a run has times
     user = histories.user[events.pair]  # (m,) ascending
-    items = histories.items.take(pa.array(histories.item[events.pair]))
-    bounds = np.searchsorted(user, np.arange(0, histories.n_users + BATCH, BATCH))
+    item = histories.item[events.pair]  # (m,)
+    items = histories.items.take(pa.array(item))
+    first_users = np.arange(0, histories.n_users + BATCH, BATCH)  # (batches + 1,)
+    bounds = np.searchsorted(user, first_users)  # (batches + 1,)
     for begin, end in pairwise(bounds):
         found = engine.ask(
             statements(engine=engine.name)["states"],

@@ -24,7 +24,8 @@ def fold_in_of(engine: Engine, run_id: int, items: pa.StringArray) -> FoldIn:
     scales = engine.ask(statements("publish.sql")["item_weights"], run_id=run_id)
     if not scales.num_rows:
         return FoldIn(stored["kind"], stored["settings"])
-    scale = aligned(scales["scale"], one_array(scales["item_id"]), items, 1)  # (m,)
+    ids = one_array(scales["item_id"])
+    scale = aligned(scales["scale"], ids, items, 1)  # (m,)
     return FoldIn(stored["kind"], stored["settings"], scale.astype(np.float32))
 
 
@@ -35,19 +36,22 @@ def aligned(values: Any, ids: pa.Array, others: pa.StringArray, missing: float) 
 
 
 def _settings(engine: Engine, run_id: int) -> Mapping[str, Any]:
-    """The kind of folding in, and its numbers; a run that does not say takes the mean."""
+    """The kind of folding in, and its numbers; a run without any takes the mean."""
     found = engine.rows(statements("publish.sql")["fold_in_settings"], run_id=run_id)
     if not found:
         return {"kind": "mean", "settings": {}}
-    numbers = json.loads(found[0]["settings"])
+    kept = found[0]
+    numbers = json.loads(kept["settings"])
     known = {name: value for name, value in numbers.items() if value is not None}
-    return {"kind": found[0]["kind"], "settings": known}
+    return {"kind": kept["kind"], "settings": known}
 
 
 def max_length_of(engine: Engine, run_id: int) -> int | None:
     """Of the histories that a run's network reads; None without a network."""
     network = engine.rows(statements("publish.sql")["networks"], run_id=run_id)
-    return network[0]["max_length"] if network else None
+    if not network:
+        return None
+    return int(network[0]["max_length"])
 
 
 def network_of(engine: Engine, run_id: int, items: pa.StringArray) -> Network | None:
@@ -79,5 +83,6 @@ def _layers(rows: list[dict[str, Any]]) -> list[NetworkLayer]:
 
 def _map(lines: list[dict[str, Any]]) -> tuple[Float32, Float32]:
     """Weights (out, in) and biases (out,) of the rows of one linear map."""
-    weights = np.stack([np.asarray(line["weights"], np.float32) for line in lines])
-    return weights, np.array([line["bias"] for line in lines], np.float32)
+    weights = [np.asarray(line["weights"], np.float32) for line in lines]
+    biases = [line["bias"] for line in lines]
+    return np.stack(weights), np.array(biases, np.float32)

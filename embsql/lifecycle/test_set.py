@@ -104,10 +104,8 @@ def asked(
     trained on is not asked about, unless with `repeats`. Raises NotEvaluated where nothing is left
     to ask.
     """
-    users, items = (
-        joined(trained.users, given.users),
-        joined(trained.items, given.items),
-    )
+    users = joined(trained.users, given.users)
+    items = joined(trained.items, given.items)
     pairs = np.sort(keys(given, users, items))  # (n,)
     known = np.isin(pairs, keys(trained, users, items))  # (n,)
     wanted = pairs if repeats else pairs[~known]

@@ -302,7 +302,8 @@ def go_live(
     log.enter(engine, None)
     if run.checkpoints:
         run.checkpoints.clear()
-    run.status, run.metrics = "ready", headlines(measured.figures) if measured else {}
+    run.metrics = headlines(measured.figures) if measured else {}
+    run.status = "ready"
     lease.heartbeat()
     run.refused = measured.verdict.refused if measured else None
     if run.refused:
@@ -366,7 +367,9 @@ def is_unchanged(
     if split_name and not {f"ndcg@{k}" for k in plan.k} <= set(figures):
         return False
     removal.delete_run(engine, int(run.run_id or 0))
-    run.run_id, run.status, run.skipped = live, "live", True
+    run.run_id = live
+    run.status = "live"
+    run.skipped = True
     run.metrics = figures
     if plan.derive:  # what was made of it then may be less
         plan.derive(engine, plan.model_name)

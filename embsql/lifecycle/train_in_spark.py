@@ -132,7 +132,8 @@ def _read(engine: Engine, plan: Plan, run: Run, reader: Engine, work: Any) -> In
     counts = Sides(coded.users, coded.items)
     blocks = cut_into_blocks(work, counts)
     totals = Totals(*counts, coded.pairs, blocks.weight)
-    largest, newest = coded.largest_weight, coded.newest_event
+    largest = coded.largest_weight
+    newest = coded.newest_event
     return InSpark(work, blocks, totals, largest, newest, run)
 
 
@@ -154,7 +155,8 @@ def _searched(engine: Engine, plan: Plan, data: InSpark, run: Run) -> Plan:
     """The plan with what its search finds, without the pairs that the run is measured on."""
     if plan.search is None:
         return plan
-    silent, k = dataclasses.replace(run, on_report=None), plan.headline
+    silent = dataclasses.replace(run, on_report=None)
+    k = plan.headline
     with data.work.scratch():
         parts = _parts(plan, _parts(plan, data).train if plan.evaluate else data)
 
@@ -229,7 +231,9 @@ class Written:
     """The vectors of a run that have been written."""
 
     def __init__(self, engine: Engine, plan: Plan, run: Run) -> None:
-        self._engine, self._plan, self._run = engine, plan, run
+        self._engine = engine
+        self._plan = plan
+        self._run = run
         self._vectors = hashlib.sha256()
         self._biases: dict[str, list[Float32]] = {side: [] for side in SIDES}
         self._gramian: Any = 0.0  # (dim, dim) of the items

@@ -42,7 +42,8 @@ def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Emb
     """Train a sequence model. Raises BadOption, Diverged, NoGpu and NotEnoughData."""
     task_name = options.task(data)
     events = _events(options, data)
-    known, held_out = events, None
+    known = events
+    held_out = None
     if options.patience:
         known, held_out = _hold_out_last(events, run.seed)
     one_to_start_from = 1 if task_name == "causal" else 0

@@ -93,7 +93,8 @@ def _transformer(
 
 
 def _fill_block(block: TransformerBlock, n: int, parts: Parts, dim: int) -> None:
-    block.norm1, block.norm2 = _norm(dim), _norm(dim)
+    block.norm1 = _norm(dim)
+    block.norm2 = _norm(dim)
     block.qkv_proj = _linear(*(parts[n, part] for part in ("query", "key", "value")))
     block.out_proj = _linear(parts[n, "attention_output"])
     block.ffn_in = _linear(parts[n, "feed_forward"])

@@ -1,4 +1,4 @@
-"""Cells of vectors, so that a search reads a few of them in place of all: an inverted file (IVF).
+"""Cells of vectors, so that a search reads a few of them instead of all: an inverted file (IVF).
 
 A cell is what points in one direction and is about as long. What the best of a cell may score is
 guessed from its mean and how far its vectors lie from it. How many vectors are to be read in this
@@ -53,7 +53,8 @@ def divide(vectors: Float32, bias: Float32, run: Run) -> Int32:
     length = np.linalg.norm(vectors, axis=1)  # (n,)
     directions = _directions(vectors, length)  # (n, d)
     rng = np.random.default_rng(run.seed)
-    rows = rng.choice(n, min(n, ROWS_PER_CENTROID * groups), replace=False)  # (s,)
+    size = min(n, ROWS_PER_CENTROID * groups)
+    rows = rng.choice(n, size, replace=False)  # (s,)
     sample = directions[np.sort(rows)]  # (s, d)
     centroids = kmeans(sample, groups, run, iterations=ITERATIONS).centroids  # (g, d)
     centroids = centroids[_side_by_side(centroids, run)]  # (g, d)
@@ -111,12 +112,18 @@ def guide(
     codes, _ = top_k(questions, vectors, max(RANKS), item_bias=bias, run=run)
     length = np.linalg.norm(questions, axis=1)[:, None]  # (m, 1)
     guess = questions @ centers.T + offsets + length * reach  # (m, c)
-    wanted = np.take_along_axis(_before(guess, sizes), cell[codes], 1)  # (m, 100)
+    before = _before(guess, sizes)  # (m, c)
+    wanted = np.take_along_axis(before, cell[codes], 1)  # (m, 100)
     wanted = np.where(codes >= 0, wanted, 0)  # (m, 100)
     few, many = (_budget(wanted[:, :ranks], len(cell)) for ranks in RANKS)
-    recall = float((wanted[:, : min(RANKS)] <= few).mean()) if len(wanted) else 1.0
     return Guide(
-        similarity, sizes, centers, offsets, reach, (few, max(few, many)), recall
+        similarity=similarity,
+        sizes=sizes,
+        centers=centers,
+        bias=offsets,
+        reach=reach,
+        budgets=(few, max(few, many)),
+        recall=_share_within(few, wanted[:, : min(RANKS)]),
     )
 
 
@@ -125,8 +132,16 @@ def _before(guess: Float32, sizes: Int64) -> Int64:
     order = np.argsort(-guess, axis=1, kind="stable")  # (m, c)
     ordered = sizes[order]  # (m, c)
     before = np.empty_like(ordered)
-    np.put_along_axis(before, order, np.cumsum(ordered, axis=1) - ordered, 1)
+    better = np.cumsum(ordered, axis=1) - ordered  # (m, c)
+    np.put_along_axis(before, order, better, 1)
     return before
+
+
+def _share_within(budget: int, wanted: Int64) -> float:
+    """The share of what is wanted (m, k) that lies within a budget; 1 where nothing is."""
+    if not len(wanted):
+        return 1.0
+    return float((wanted <= budget).mean())
 
 
 def _budget(wanted: Int64, n: int) -> int:
@@ -134,7 +149,9 @@ def _budget(wanted: Int64, n: int) -> int:
     if not len(wanted):
         return n
     enough = int(np.quantile(wanted, RECALL, method="higher"))
-    return max(enough, 1) if enough <= MOST * n else n
+    if enough > MOST * n:
+        return n
+    return max(enough, 1)
 
 
 def _shape(
@@ -147,12 +164,16 @@ def _shape(
     there = np.flatnonzero(sizes)  # (c',) a cell without a vector has no part to add up
     first = (np.cumsum(sizes) - sizes)[there]  # (c',)
     exact = sizes[there].astype(np.float64)  # (c',)
-    centers = np.zeros((len(sizes), vectors.shape[1]), np.float32)  # (c, d)
-    offsets, spread = np.zeros((2, len(sizes)), np.float32)  # (c,), (c,)
+    c = len(sizes)
+    d = vectors.shape[1]
+    centers = np.zeros((c, d), np.float32)
+    offsets = np.zeros(c, np.float32)
+    spread = np.zeros(c, np.float32)
     centers[there] = np.add.reduceat(vectors, first) / exact[:, None]
     offsets[there] = np.add.reduceat(bias, first) / exact
     square = np.einsum("nd,nd->n", vectors, vectors) + bias**2  # (n,)
     mean: Float64 = np.add.reduceat(square.astype(np.float64), first) / exact  # (c',)
-    own = np.einsum("cd,cd->c", centers, centers)[there] + offsets[there] ** 2  # (c',)
-    spread[there] = np.sqrt(np.maximum(mean - own, 0) / vectors.shape[1])
+    own = np.einsum("cd,cd->c", centers, centers) + offsets**2  # (c,)
+    variance = np.maximum(mean - own[there], 0) / d  # (c',)
+    spread[there] = np.sqrt(variance)
     return centers, offsets, spread

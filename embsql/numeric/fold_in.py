@@ -31,7 +31,8 @@ class Catalog:
 
     def fold_in(self, histories: CsrMatrix) -> Folded:
         """The users of histories (n, m), a row per user; one without weight has no vector."""
-        n, dim = len(histories.counts), self.vectors.shape[1]
+        n = len(histories.counts)
+        dim = self.vectors.shape[1]
         folded = Folded(
             np.zeros((n, dim), np.float32),
             np.zeros(n, np.float32),
@@ -44,7 +45,8 @@ class Catalog:
                 weight = histories.data[start:end].astype(np.float64)  # (h,)
                 if self._is_known(weight):
                     vector, bias = self._user(items, weight, gramian)
-                    folded.vectors[row], folded.bias[row] = vector, bias
+                    folded.vectors[row] = vector
+                    folded.bias[row] = bias
                     folded.known[row] = True
         return folded
 

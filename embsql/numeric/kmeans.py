@@ -367,7 +367,8 @@ def _scores(
 
     Four rows by four dimensions at a time: sixteen multiplications for each four loads.
     """
-    dim, width = tiles.shape[1], tiles.shape[2]
+    dim = tiles.shape[1]
+    width = tiles.shape[2]
     fours = dim - dim % 4
     for j in range(width):
         for r in range(4):

@@ -247,7 +247,8 @@ def pair_facts(data: Interactions, rows: int) -> PairFacts:
     top = int(per_item.argmax())
     median = float(np.median(data.weight))
     worst = int(data.weight.argmax())
-    user, item = data.user[worst], data.item[worst]
+    user = data.user[worst]
+    item = data.item[worst]
     return PairFacts(
         repeated=rows - len(data),
         users=data.n_users,

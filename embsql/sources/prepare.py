@@ -157,7 +157,8 @@ def _interactions(coded: CodedRows, run: Run, *, explicit: bool) -> Interactions
     # here: asking does not need it
     from embsql.numeric.aggregate import by_pair
 
-    users, items = coded.ids["user"], coded.ids["item"]
+    users = coded.ids["user"]
+    items = coded.ids["item"]
     with np.errstate(over="ignore"):  # a sum that is too much for a float is looked for
         columns = by_pair(
             coded.user,
@@ -176,7 +177,8 @@ def _events(data: Interactions, coded: CodedRows) -> Events:
     order = np.lexsort(
         (coded.user,) if coded.time is None else (coded.time, coded.user)
     )  # (n,)
-    user, item = coded.user[order], coded.item[order]
+    user = coded.user[order]
+    item = coded.item[order]
     keys = data.user * np.int64(data.n_items) + data.item  # (pairs,) ascending
     pair = np.searchsorted(keys, user * np.int64(data.n_items) + item)  # (n,)
     weight = np.ones(len(order)) if coded.weight is None else coded.weight[order]

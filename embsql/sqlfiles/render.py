@@ -171,7 +171,8 @@ def wrap(question: Question, engine: str, variant: str = "") -> str:
 
 
 def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
-    shell, (parameters, returns, body) = template(f"shells/{engine}.sql.j2"), parts
+    shell = template(f"shells/{engine}.sql.j2")
+    parameters, returns, body = parts
     partitioned = engine == "postgres" and PARTITIONED.search(body) is not None
     comment = f"{question.signature}\n{question.doc}\n{question.example}"
     written: str = shell.render(
