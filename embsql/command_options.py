@@ -45,7 +45,7 @@ class Train:
     evaluate: bool = False
     k: Ranks = (10, 20)  # lengths of the lists that are measured
     split: SplitName = "auto"  # what is held out; auto: last where there are times
-    # a SELECT of user_id and item_id, or of prefix and target, to measure on, in place of a part of
+    # a SELECT of user_id and item_id, or of prefix and target, to measure on, instead of a part of
     # the source
     test: Any | None = None
     repeats: bool = False  # ask again for what a user knew, with split time or test

@@ -82,7 +82,8 @@ def mean_average_precision(hit: Hits, relevant: Int64) -> Float64:
     row, column = np.nonzero(hit)  # (hits,) each, by row: few of the entries of `hit`
     counts = np.bincount(row, minlength=m)  # (m,)
     before = np.cumsum(counts) - counts  # (m,) hits of the rows above
-    precision = (np.arange(len(row)) - before[row] + 1) / (column + 1)  # (hits,)
+    found = np.arange(len(row)) - before[row] + 1  # (hits,) up to each, of its row
+    precision = found / (column + 1)  # (hits,)
     total = np.bincount(row, precision, minlength=m)  # (m,)
     return _ratio(total, np.minimum(relevant, k))
 
@@ -136,9 +137,8 @@ def diversity(ranking: Int32, items: Float32) -> Float64:
     NaN for a list of fewer than two items; a zero vector has cosine 0 with every other.
     """
     length = np.linalg.norm(items, axis=1, keepdims=True)  # (n_items, 1)
-    direction = (items / np.where(length > 0, length, 1)).astype(
-        np.float32
-    )  # (n_items, dim)
+    divisor = np.where(length > 0, length, 1)  # (n_items, 1)
+    direction = (items / divisor).astype(np.float32)  # (n_items, dim)
     directed = length[:, 0] > 0  # (n_items,)
     parts = [np.empty(0)]
     for first in range(0, len(ranking), BLOCK_USERS):
@@ -154,7 +154,8 @@ def _diversity(ranking: Int32, direction: Float32, directed: Hits) -> Float64:
     """
     listed = ranking >= 0  # (b, k)
     vectors = direction[ranking]  # (b, k, dim)
-    total = (listed[:, None, :].astype(np.float32) @ vectors)[:, 0]  # (b, dim)
+    ones = listed[:, None, :].astype(np.float32)  # (b, 1, k)
+    total = (ones @ vectors)[:, 0]  # (b, dim)
     squared_sum = np.einsum("bd,bd->b", total, total)  # (b,)
     sum_of_squares = (listed & directed[ranking]).sum(axis=1)  # (b,) each square is 1
     n = listed.sum(axis=1)  # (b,)
@@ -224,7 +225,8 @@ def resampled(
 def _values_and_ones(figures: Float64) -> Float64:
     """Figures (m, c), 0 for who has no part, and 1 for who has: (m, 2c)."""
     has_part = np.isfinite(figures)  # (m, c)
-    return np.hstack([np.where(has_part, figures, 0), has_part])
+    values = np.where(has_part, figures, 0)  # (m, c)
+    return np.hstack([values, has_part])
 
 
 def percentiles(resamples: Float32) -> tuple[Float64, Float64]:
@@ -252,7 +254,8 @@ def _numbers(rows: range, m: int, part: Part, seed: int) -> NDArray[np.uint16]:
     the users draws as one who knows all.
     """
     if m == part.whole:
-        return _drawn(rows.start * m, len(rows) * m, seed).reshape(len(rows), m)
+        drawn = _drawn(rows.start * m, len(rows) * m, seed)  # (b * m,)
+        return drawn.reshape(len(rows), m)
     begins = [row * part.whole + part.first for row in rows]
     return np.array([_drawn(begin, m, seed) for begin in begins])  # (b, m)
 
@@ -261,8 +264,10 @@ def _drawn(begin: int, n: int, seed: int) -> NDArray[np.uint16]:
     """Some numbers (n,) of the stream of 16 bits each that a seed begins; four are one step."""
     step, before = divmod(begin, 4)
     steps = -(-(before + n) // 4)
-    raw = np.random.PCG64(seed).advance(step).random_raw(steps)  # (steps,)
-    return raw.astype("<u8").view("<u2")[before : before + n]
+    stream = np.random.PCG64(seed).advance(step)
+    raw = stream.random_raw(steps)  # (steps,)
+    numbers = raw.astype("<u8").view("<u2")  # (4 * steps,)
+    return numbers[before : before + n]
 
 
 def _poisson_table() -> Float32:
@@ -270,7 +275,8 @@ def _poisson_table() -> Float32:
 
     A random index draws one in a nanosecond.
     """
-    factorials = np.cumprod(np.concatenate(([1.0], np.arange(1, 9))))  # (9,)
+    factors = np.concatenate(([1.0], np.arange(1, 9)))  # (9,)
+    factorials = np.cumprod(factors)  # (9,)
     probabilities = np.exp(-1.0) / factorials  # (9,) of 0 to 8
     edges = np.rint(2**16 * np.cumsum(probabilities))  # (9,)
     index = np.arange(2**16)

@@ -228,7 +228,7 @@ def _random(data: Interactions, cut: Cut) -> Split:
 
 
 def _lots(n: int, cut: Cut) -> Float64:
-    """Numbers from 0 to 1 for n pairs (n,): each depends on the seed and the pair's place alone."""
+    """Numbers from 0 to 1 for n pairs (n,), each of the seed and the pair's position alone."""
     stream = np.random.PCG64(cut.seed).advance(cut.first)
     return np.random.Generator(stream).random(n)
 

@@ -88,7 +88,8 @@ def _guides(
     others = [
         _questions(_matrix(sides[other]), run) for other in sides if other != entity
     ]
-    asking = np.concatenate([one for one in others if len(one)] or [alike])  # (m, d)
+    asked_by = [one for one in others if len(one)] or [alike]
+    asking = np.concatenate(asked_by)  # (m, d)
     if similarity == "cosine":
         both = np.concatenate((alike, asking))
         yield cells.guide("cosine", *ordered, both, run)
@@ -101,7 +102,8 @@ def _questions(vectors: Float32, run: Run) -> Float32:
     """Some of the vectors (n, d)."""
     rng = np.random.default_rng(run.seed)
     size = min(len(vectors), cells.QUESTIONS)
-    return vectors[np.sort(rng.choice(len(vectors), size, replace=False))]
+    drawn = rng.choice(len(vectors), size, replace=False)  # (size,)
+    return vectors[np.sort(drawn)]
 
 
 def _matrix(columns: Mapping[str, Any]) -> Float32:

@@ -359,14 +359,18 @@ def evaluate(
         )
         given = test_set.read_test(engine, test, run, named, usual, split)
         answered = on_a_test(load_run(engine, record), given, run, k=k, repeats=repeats)
-    rows = metrics_rows(run, answered.parts.name, answered.figures)
-    with engine.transaction():
-        execute_named(
-            engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name
-        )
-        engine.write("metrics", rows)
+    _keep(engine, run, answered)
     log_event(engine, run.model_name, run.run_id, "evaluate")
     return headlines(answered.figures)
+
+
+def _keep(engine: Engine, run: Run, answered: Answered) -> None:
+    """Write the figures of a run instead of its earlier ones on that split."""
+    split = answered.parts.name
+    rows = metrics_rows(run, split, answered.figures)
+    with engine.transaction():
+        execute_named(engine, "forget_metrics", run_id=run.run_id, split=split)
+        engine.write("metrics", rows)
 
 
 def _of_part(

@@ -134,11 +134,7 @@ def _made(
         # what is new to one run may be known to another
         return _made(engine, model_name, run, lease, log)
     if change is None:
-        removal.delete_run(engine, int(run.run_id or 0))
-        run.run_id = parent
-        run.status = "live"
-        run.skipped = True
-        return Refreshed(parent)
+        return _as_it_was(engine, run, parent)
     users = change.users.to_pylist()
     known = len(query_named(engine, "known_users", run_id=parent, users=users))
     fresh_items = change.fresh.items
@@ -154,6 +150,15 @@ def _made(
     registry.promote(engine, f"{model_name}@{run.run_id}")
     run.status = "live"
     return Refreshed(int(run.run_id or 0), len(users), len(users) - known, new_items)
+
+
+def _as_it_was(engine: Engine, run: Run, parent: int) -> Refreshed:
+    """The run that is live, where nothing is new; the one that was begun is dropped."""
+    removal.delete_run(engine, int(run.run_id or 0))
+    run.run_id = parent
+    run.status = "live"
+    run.skipped = True
+    return Refreshed(parent)
 
 
 def _change(engine: Engine, record: Record, run: Run, fold: Foldable) -> Change | None:

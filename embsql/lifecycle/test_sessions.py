@@ -79,10 +79,8 @@ def read_prefixes(engine: Engine, test: Source, run: Run) -> SessionTest:
     with reading(engine, test) as (reader, text):
         rows = reader.gather(text)
     try:
-        prefix, target = (
-            one_array(rows[need(rows.column_names, None, name, name)])
-            for name in (PREFIX, TARGET)
-        )
+        prefix = _column(rows, PREFIX)
+        target = _column(rows, TARGET)
     except MissingColumn as error:
         remedy = "Give prefix, a list of items, and target, the item after them"
         raise MissingColumn(
@@ -91,6 +89,12 @@ def read_prefixes(engine: Engine, test: Source, run: Run) -> SessionTest:
     names = [name for name in rows.column_names if name.lower() == TIMES]
     times = one_array(rows[names[0]]) if names else None
     return _of_lists(engine, _Lists(prefix, target, times), run)
+
+
+def _column(rows: pa.Table, name: str) -> pa.Array:
+    """A column (n,), whatever the case of its name."""
+    found = need(rows.column_names, None, name, name)
+    return one_array(rows[found])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +112,27 @@ class _Lists:
                     column=name,
                     allowed="a list",
                     found=str(lists.type),
-                    advice="In the SELECT, say array_agg(item_id ORDER BY event_time)",
+                    advice="In the SELECT, write array_agg(item_id ORDER BY event_time)",
                 )
 
     def where(self, keep: pa.Array) -> _Lists:
         """Those of rows for which keep (n,) is true."""
-        times = None if self.times is None else self.times.filter(keep)
-        return _Lists(self.prefix.filter(keep), self.target.filter(keep), times)
+        return _Lists(
+            prefix=self.prefix.filter(keep),
+            target=self.target.filter(keep),
+            times=None if self.times is None else self.times.filter(keep),
+        )
 
     @property
     def length(self) -> Int64:
         """Of each prefix, (n,)."""
-        length: Int64 = pc.list_value_length(self.prefix).fill_null(0).to_numpy()
-        return length.astype(np.int64)
+        return _lengths(self.prefix)
+
+
+def _lengths(lists: pa.Array) -> Int64:
+    """How many each list has (n,), none where it is NULL."""
+    lengths: Int64 = pc.list_value_length(lists).fill_null(0).to_numpy()
+    return lengths.astype(np.int64)
 
 
 def _is_list(column: pa.Array) -> bool:
@@ -136,9 +148,8 @@ def _of_lists(engine: Engine, given: _Lists, run: Run) -> SessionTest:
         raise NotEvaluated(name=run.model_name, reason=reason)
     data, _ = _prepared(engine, _events(asked), EVENTS, run)
     events = data.events_by_time()
-    row = np.array(data.users.to_pylist(), np.int64)[
-        data.user[events.pair]
-    ]  # (events,)
+    rows = np.array(data.users.to_pylist(), np.int64)  # (sessions,) their names
+    row = rows[data.user[events.pair]]  # (events,)
     assert events.time is not None  # noqa: S101 - for mypy: it is the position
     is_target = events.time == asked.length[row]  # (events,)
     time = _times(asked, row, events.time, run)  # (events,)
@@ -151,13 +162,14 @@ def _events(given: _Lists) -> Given:
     """The events of prefixes and targets as a table: which row, which item, at which position."""
     length = given.length  # (n,)
     n = len(length)
-    row = np.concatenate([np.repeat(np.arange(n), length), np.arange(n)])  # (events,)
+    number = np.arange(n)  # (n,)
+    row = np.repeat(number, length)  # (in prefixes,)
     offsets = np.cumsum(length) - length  # (n,)
     position = np.arange(length.sum()) - np.repeat(offsets, length)  # (in prefixes,)
-    items = pa.concat_arrays(_of_one_type(pc.list_flatten(given.prefix), given.target))
+    items = pc.list_flatten(given.prefix)  # (in prefixes,)
     columns = {
-        "row": row,
-        PREFIX: items,
+        "row": np.concatenate([row, number]),
+        PREFIX: pa.concat_arrays(_of_one_type(items, given.target)),
         "position": np.concatenate([position, length]),
     }
     return Given("prefixes and targets", pa.table(columns))
@@ -184,9 +196,8 @@ def _times(given: _Lists, row: Int64, position: Int64, run: Run) -> Int64 | None
     """When each event was; a target, which nothing reads, when the one before it was."""
     if given.times is None:
         return None
-    if (
-        pc.list_value_length(given.times).fill_null(0).to_numpy() != given.length
-    ).any():
+    differs = _lengths(given.times) != given.length  # (n,)
+    if differs.any():
         reason = (
             "prefix and times of its test differ in length; give every item one time"
         )
@@ -272,7 +283,8 @@ def asked_next(test: SessionTest, made: Loaded, run: Run) -> Split:
 
 def _coded(every: Sessions, data: Interactions, items: pa.StringArray) -> Sessions:
     """Sessions with their items as codes of another vocabulary."""
-    code = pc.index_in(data.items, value_set=items).to_numpy().astype(np.int32)
+    position = pc.index_in(data.items, value_set=items).to_numpy()  # (n_items,)
+    code = position.astype(np.int32)
     return replace(every, item=code[every.item])
 
 
@@ -281,7 +293,15 @@ def _pairs(
 ) -> Interactions:
     """The pairs of the events that are asked about, in other vocabularies."""
     is_asked = np.zeros(len(data), bool)  # (n,)
-    is_asked[data.events_by_time().pair[asked.asked]] = True
+    pair = data.events_by_time().pair  # (events,)
+    is_asked[pair[asked.asked]] = True
     found = np.sort(keys(data.where(is_asked), users, items))  # (asked,)
-    user, item = (code.astype(np.int32) for code in np.divmod(found, len(items)))
-    return Interactions(user, item, np.ones(len(user), np.float32), None, users, items)
+    user, item = np.divmod(found, len(items))  # (asked,) each
+    return Interactions(
+        user=user.astype(np.int32),
+        item=item.astype(np.int32),
+        weight=np.ones(len(found), np.float32),
+        time=None,
+        users=users,
+        items=items,
+    )

@@ -23,9 +23,8 @@ class StoredNetwork:
         parts = {(layer.layer, layer.part): layer for layer in network.layers}
         n_items, dim = embeddings.items.shape
         generator = torch.Generator()  # whose numbers are all written over
-        module = (_gru if network.kind == GRU else _transformer)(
-            network, parts, dim, generator
-        )
+        make = _gru if network.kind == GRU else _transformer
+        module = make(network, parts, dim, generator)
         temperature = 1.0 if embeddings.similarity == "cosine" else None
         self.network = network
         self.model = SequenceModel(n_items, dim, module, generator, temperature)
@@ -38,13 +37,16 @@ class StoredNetwork:
         """What is read: items, a mask behind them, times."""
         scale = embeddings.fold_in.item_scale  # (i,)
         assert scale is not None  # noqa: S101 - for mypy: whoever trains a network gives it
-        self.model.items.copy_(torch.from_numpy(embeddings.items * scale[:, None]))
-        for part, table in (
-            ("mask", self.model.table[self.model.n_items :]),
-            ("time", self.model.time_table),
-        ):
-            if (INPUT, part) in parts:
-                table.copy_(torch.from_numpy(parts[INPUT, part].weights))
+        scaled = embeddings.items * scale[:, None]  # (i, d)
+        self.model.items.copy_(torch.from_numpy(scaled))
+        tables = {
+            "mask": self.model.table[self.model.n_items :],
+            "time": self.model.time_table,
+        }
+        for part, table in tables.items():
+            layer = parts.get((INPUT, part))
+            if layer:
+                table.copy_(torch.from_numpy(layer.weights))
 
     def states(self, offsets: Int64, item: Int64, time_features: Int64) -> Float32:
         """The states after histories, one after another, none of them empty: (b, d).
@@ -71,8 +73,10 @@ def _gru(network: Network, parts: Parts, dim: int, generator: torch.Generator) -
         for n in range(network.n_layers):
             for part, name in (("input", "ih"), ("hidden", "hh")):
                 layer = parts[n + 1, part]
-                weights[f"weight_{name}_l{n}"].copy_(torch.from_numpy(layer.weights))
-                weights[f"bias_{name}_l{n}"].copy_(torch.from_numpy(layer.bias))
+                weight = weights[f"weight_{name}_l{n}"]
+                weight.copy_(torch.from_numpy(layer.weights))
+                bias = weights[f"bias_{name}_l{n}"]
+                bias.copy_(torch.from_numpy(layer.bias))
     module.out_proj = _linear(parts[network.n_layers + 1, "output"])
     return module
 
@@ -95,7 +99,7 @@ def _transformer(
 def _fill_block(block: TransformerBlock, n: int, parts: Parts, dim: int) -> None:
     block.norm1 = _norm(dim)
     block.norm2 = _norm(dim)
-    block.qkv_proj = _linear(*(parts[n, part] for part in ("query", "key", "value")))
+    block.qkv_proj = _linear(parts[n, "query"], parts[n, "key"], parts[n, "value"])
     block.out_proj = _linear(parts[n, "attention_output"])
     block.ffn_in = _linear(parts[n, "feed_forward"])
     block.ffn_out = _linear(parts[n, "feed_forward_output"])
@@ -108,9 +112,10 @@ def _norm(dim: int) -> nn.LayerNorm:
 def _linear(*layers: NetworkLayer) -> nn.Linear:
     """Linear maps, what one gives after what the others give."""
     weight = torch.cat([_tensor(layer.weights) for layer in layers])  # (out, in)
+    bias = torch.cat([_tensor(layer.bias) for layer in layers])  # (out,)
     linear = nn.Linear(weight.shape[1], weight.shape[0])
     linear.weight = nn.Parameter(weight)
-    linear.bias = nn.Parameter(torch.cat([_tensor(layer.bias) for layer in layers]))
+    linear.bias = nn.Parameter(bias)
     return linear
 
 

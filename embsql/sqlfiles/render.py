@@ -98,7 +98,7 @@ def networks() -> str:
 
 
 def cells(*, file_id: str) -> str:
-    """What reads cells in DuckDB, in place of what reads all vectors, for the file of that id."""
+    """What reads cells in DuckDB instead of all vectors, for the file of that id."""
     parts = [macros.prelude(read_sql("prelude/cells.duckdb.sql"))]
     parts += [wrap(question, "duckdb", "cells") for question in by_cells()]
     return "\n\n".join(parts).replace(macros.FILE_ID, file_id)
