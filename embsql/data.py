@@ -268,7 +268,8 @@ class Tower:
     layers: tuple[tuple[Float32, Float32], ...] = ()
 
 
-NetworkKind = Literal["gru", "transformer"]
+# gru_distinct: a GRU of each item once, at its last event
+NetworkKind = Literal["gru", "gru_distinct", "mean", "transformer"]
 
 
 @dataclass(frozen=True, slots=True)

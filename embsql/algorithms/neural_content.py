@@ -37,7 +37,7 @@ class NeuralContent:
     is never recommended; with it its own vector is all it has. Ids are left out at random in
     training, so that the map learns to do without them: an item without interactions has its mapped
     vector. A user whose items have no vectors has none. Histories given in SQL (`recommend_from`)
-    are summed as the encoder does; only for gru they are a plain mean.
+    are read as the encoder does; gru reads an item given twice once, as the last time.
     """
 
     name: ClassVar[str]  # set by @algorithm

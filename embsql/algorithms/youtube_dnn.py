@@ -8,7 +8,7 @@ from typing import ClassVar
 from embsql.algorithms import algorithm
 from embsql.algorithms.base.sequence import Sequential, TrainingTask
 from embsql.data import Interactions
-from embsql.options import Count, Dropout, Layers
+from embsql.options import Count, Dim, Dropout, Layers
 
 
 @algorithm
@@ -33,7 +33,7 @@ class YoutubeDnn(Sequential):
     max_length: Count = 500  # the latest so many events of a user are used
     history_dropout: Dropout = 0.5  # share of a history's events left out in training
     hidden_layers: Layers = 0  # hidden layers between the mean and the user's vector
-    hidden_dim: Count = 128  # width of hidden layers
+    hidden_dim: Dim = 128  # width of hidden layers
 
     def task(self, data: Interactions) -> TrainingTask:
         """See Sequential."""

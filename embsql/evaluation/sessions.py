@@ -236,21 +236,52 @@ def _states(
         ) from None
     stored = StoredNetwork(embeddings, network)
     features = _time_features(prefixes, network)
-    begin = np.maximum(prefixes.begin, prefixes.end - network.max_length)  # (m,)
-    length = prefixes.end - begin  # (m,)
-    rows = np.flatnonzero(length)  # (n,)
-    m = len(length)
+    rows = np.flatnonzero(prefixes.end > prefixes.begin)  # (n,)
+    m = len(prefixes.end)
     dim = embeddings.dim
     vectors = np.zeros((m, dim), np.float32)
+    known = np.zeros(m, np.bool_)
     for low in range(0, len(rows), BATCH):
         run.check()
         batch = rows[low : low + BATCH]  # (b,)
-        offsets = np.concatenate(([0], np.cumsum(length[batch])))  # (b + 1,)
-        shift = np.repeat(begin[batch] - offsets[:-1], length[batch])  # (t,)
-        event = np.arange(offsets[-1]) + shift  # (t,)
+        offsets, event = _events_read(prefixes, batch, embeddings, network)
         item = prefixes.item[event].astype(np.int64)  # (t,)
         vectors[batch] = stored.states(offsets, item, features[event])
-    return Folded(vectors, np.zeros(m, np.float32), length > 0)
+        known[batch] = np.diff(offsets) > 0
+    return Folded(vectors, np.zeros(m, np.float32), known)
+
+
+def _events_read(
+    prefixes: Prefixes, batch: Int64, embeddings: Embeddings, network: Network
+) -> tuple[Int64, Int64]:
+    """Where some prefixes (b,) begin among the events that the network reads, and these.
+
+    (b + 1,), (t,)
+    """
+    begin, end = prefixes.begin[batch], prefixes.end[batch]  # (b,)
+    if network.kind != "gru_distinct":
+        begin = np.maximum(begin, end - network.max_length)
+    length = end - begin  # (b,)
+    offsets = np.concatenate(([0], np.cumsum(length)))  # (b + 1,)
+    event = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], length)  # (t,)
+    if network.kind != "gru_distinct":
+        return offsets, event
+    scale = embeddings.fold_in.item_scale  # (i,)
+    assert scale is not None  # noqa: S101 - for mypy: whoever trains a network gives it
+    row = np.repeat(np.arange(len(batch)), length)  # (t,)
+    kept = _last_of_each(row * len(scale) + prefixes.item[event])  # (s,)
+    kept = kept[scale[prefixes.item[event[kept]]] > 0]
+    counts = np.bincount(row[kept], minlength=len(batch))  # (b,)
+    first = np.cumsum(counts) - network.max_length  # (b,)
+    kept = kept[np.arange(len(kept)) >= first[row[kept]]]
+    counts = np.minimum(counts, network.max_length)
+    return np.concatenate(([0], np.cumsum(counts))), event[kept]
+
+
+def _last_of_each(keys: Int64) -> Int64:
+    """Where each key (t,) comes last, in order: (s,)."""
+    _, from_end = np.unique(keys[::-1], return_index=True)  # (s,)
+    return np.sort(len(keys) - 1 - from_end)
 
 
 def _time_features(prefixes: Prefixes, network: Network) -> Int64:

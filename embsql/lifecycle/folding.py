@@ -12,7 +12,7 @@ from embsql.data import FoldIn, Interactions
 from embsql.engines import Engine
 from embsql.lifecycle.loaded import Side, side
 from embsql.lifecycle.sequences import in_order, past_events, states
-from embsql.lifecycle.stored_folding import fold_in_of, max_length_of
+from embsql.lifecycle.stored_folding import fold_in_of, max_length_of, reads_once
 from embsql.numeric.aggregate import by_pair
 from embsql.numeric.fold_in import Catalog, Folded
 from embsql.run import Run
@@ -36,11 +36,17 @@ class Foldable:
     items: Side
     how: FoldIn
     max_length: int | None  # of the histories that its network reads; None without one
+    distinct: bool = False  # whether it reads each item once, at its last event
 
     @property
     def reads_order(self) -> bool:
         """Whether a network makes its vectors, of events in their order."""
         return self.max_length is not None
+
+    @property
+    def reads_repeats(self) -> bool:
+        """Whether its network reads every event, not each pair once."""
+        return self.reads_order and not self.distinct
 
     def rows(self, engine: Engine, fresh: Interactions) -> pa.Table:
         """All that the users of new pairs did, before and since, as rows of ids."""
@@ -74,7 +80,7 @@ class Foldable:
     ) -> Interactions:
         """The pairs of these rows that it folds in, for a network with their events in order."""
         pairs = self.coded(rows, fresh.users, self.items.ids)
-        if not self.reads_order:
+        if not self.reads_repeats:
             return pairs
         return in_order(past_events(engine, self.run_id, fresh.users), pairs, fresh)
 
@@ -99,4 +105,5 @@ def foldable(engine: Engine, run_id: int) -> Foldable:
     """A finished run as one folds into it."""
     items = side(engine, run_id, "item")
     how = fold_in_of(engine, run_id, items.ids)
-    return Foldable(run_id, items, how, max_length_of(engine, run_id))
+    max_length = max_length_of(engine, run_id)
+    return Foldable(run_id, items, how, max_length, reads_once(engine, run_id))

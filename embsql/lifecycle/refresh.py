@@ -302,7 +302,7 @@ def _all_there_is(engine: Engine, plan: Plan, record: Record) -> Interactions:
     rows = pa.concat_tables(parts if fresh is None else [*parts, rows_of(fresh)])
     users, items = (_vocabulary(rows[name]) for name in ("user_id", "item_id"))
     data = fold.coded(rows, users, items)
-    if fold.reads_order and fresh is not None:
+    if fold.reads_repeats and fresh is not None:
         # pairs alone do not know what was repeated
         past = every_past_event(engine, fold.run_id)
         data = of_every_pair(in_order(past, data, fresh))

@@ -54,6 +54,12 @@ def max_length_of(engine: Engine, run_id: int) -> int | None:
     return int(network[0]["max_length"])
 
 
+def reads_once(engine: Engine, run_id: int) -> bool:
+    """Whether a run's network reads each item of a history once, at its last event."""
+    network = engine.rows(statements("publish.sql")["networks"], run_id=run_id)
+    return bool(network) and network[0]["kind"] == "gru_distinct"
+
+
 def network_of(engine: Engine, run_id: int, items: pa.StringArray) -> Network | None:
     """The network of a run with these items; None where it has none."""
     named = statements("publish.sql")

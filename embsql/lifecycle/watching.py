@@ -195,7 +195,7 @@ def _read(
         columns,
         run,
         explicit=fold.how.rated,
-        ordered=fold.reads_order,
+        ordered=fold.reads_repeats,
         since=newest,
     )
     if isinstance(found.problem, NoRows):

@@ -22,6 +22,7 @@ from embsql.features.vectors import item_vectors
 from embsql.nn.histories import EventHistories, Packed, histories, users_with_events
 from embsql.nn.losses import Scores, sampled_softmax
 from embsql.nn.negatives import NegativeSampler, negative_sampler, pair_counts
+from embsql.nn.network_rows import recurrent_rows
 from embsql.nn.sequence_networks import Gru
 from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.towers import INFERENCE_BATCH, INIT_NORM, Dropouts
@@ -147,6 +148,10 @@ class GruEncoder(nn.Module):  # type: ignore[misc]  # torch is untyped
         before = shifted.masked_fill(is_first[:, None], 0)  # (t, d)
         return before, states[packed.last]
 
+    def weight(self, x: Tensor) -> Tensor:
+        """Whether items are read, as those without a vector are not: (t, d) -> (t, 1)"""
+        return (x != 0).any(1, keepdim=True).to(x.dtype)
+
 
 class HistoryBatch(NamedTuple):
     """The histories of some users, and what their items are contrasted with."""
@@ -213,11 +218,15 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         items = self._all_items()  # (n, d)
         users = self._all_users(events, items)  # (u, d)
         fold_in = FoldIn("mean", item_scale=self._fold_in_weights(items))
+        network = None
+        if isinstance(self.encoder, GruEncoder):
+            network = recurrent_rows(self.encoder.network, self.options.max_length)
         return Embeddings(
             float32_array(self._scored(users)),
             float32_array(self._scored(items)),
             self.options.similarity,
             fold_in=fold_in,
+            network=network,
         )
 
     def _all_items(self) -> Tensor:
@@ -240,13 +249,8 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
             states[packed.user.to(device)] = vectors
         return states
 
-    def _fold_in_weights(self, items: Tensor) -> Float32 | None:
-        """The weight of each item (n, d) in a mean that SQL takes of the stored vectors: (n,).
-
-        None for a GRU, of which the mean of all is as near as a mean comes.
-        """
-        if isinstance(self.encoder, GruEncoder):
-            return None
+    def _fold_in_weights(self, items: Tensor) -> Float32:
+        """What SQL multiplies the stored vector of each item (n, d) by, before it is read: (n,)."""
         weight = self.encoder.weight(items)[:, 0]  # (n,)
         if self.options.similarity == "cosine":
             # the lengths that stored vectors have lost

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from embsql.data import Clock, Interactions, Network, NetworkKind, NetworkLayer
 from embsql.features.time import clock
 from embsql.nn.sequence_model import SequenceModel
-from embsql.nn.sequence_networks import Gru
+from embsql.nn.sequence_networks import Gru, MeanPooling
 from embsql.nn.tensors import float32_array
 from embsql.nn.transformer import Transformer, TransformerBlock
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INPUT = 0  # the layer of what is added to items, before the first
 GRU: NetworkKind = "gru"
+GRU_DISTINCT: NetworkKind = "gru_distinct"
+MEAN: NetworkKind = "mean"
 TRANSFORMER: NetworkKind = "transformer"
 Rows = tuple[str, Tensor, Tensor]  # part, weights (out, in), bias (out,)
 
@@ -28,13 +30,15 @@ Rows = tuple[str, Tensor, Tensor]  # part, weights (out, in), bias (out,)
 def network_rows(
     model: SequenceModel, options: Sequential, data: Interactions
 ) -> Network | None:
-    """A network trained on the data as rows; None for one that SQL does not evaluate."""
+    """A network trained on the data as rows; None for one that a mean says all of."""
     network = model.network.cpu()
     if isinstance(network, Gru):
         kind, n_heads, layers = GRU, 1, _gru_layers(network)
     elif isinstance(network, Transformer):
         kind, n_heads = TRANSFORMER, network.n_heads
         layers = _transformer_layers(network)
+    elif network.layers or options.time_features:
+        kind, n_heads, layers = MEAN, 1, _mean_layers(network, options.dim)
     else:
         return None
     rows = [*_inputs(model, options), *layers]
@@ -49,6 +53,13 @@ def _clock(data: Interactions) -> Clock:
     events = data.events_by_time()
     assert events.time is not None  # noqa: S101 - for mypy: time_features are refused without
     return clock(data.item[events.pair], events.time, data.n_items)
+
+
+@torch.no_grad()
+def recurrent_rows(network: Gru, max_length: int) -> Network:
+    """A trained GRU as rows, whose histories have each item once."""
+    layers = tuple(_gru_layers(network))
+    return Network(GRU_DISTINCT, network.gru.num_layers, 1, max_length, layers)
 
 
 def _inputs(model: SequenceModel, options: Sequential) -> Iterator[NetworkLayer]:
@@ -71,6 +82,16 @@ def _gru_layers(network: Gru) -> Iterator[NetworkLayer]:
             yield _layer(n + 1, (part, weights[f"weight_{name}_l{n}"], bias))
     output = ("output", network.out_proj.weight, network.out_proj.bias)
     yield _layer(n_layers + 1, output)
+
+
+def _mean_layers(network: MeanPooling, dim: int) -> Iterator[NetworkLayer]:
+    """The hidden layers behind the mean; without any the output is the mean itself."""
+    if not network.layers:
+        yield _layer(1, _plain("output", torch.eye(dim)))
+        return
+    for n, layer in enumerate(network.layers, 1):
+        part = "output" if n == len(network.layers) else "input"
+        yield _layer(n, _plain(part, layer.weight))
 
 
 def _transformer_layers(network: Transformer) -> Iterator[NetworkLayer]:

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from embsql.data import Embeddings, Float32, Int64, Network, NetworkLayer
 from embsql.nn.histories import EventHistories
-from embsql.nn.network_rows import GRU, INPUT
+from embsql.nn.network_rows import INPUT, MEAN, TRANSFORMER
 from embsql.nn.sequence_model import SequenceModel
-from embsql.nn.sequence_networks import Gru
+from embsql.nn.sequence_networks import Gru, MeanPooling
 from embsql.nn.tensors import float32_array
 from embsql.nn.transformer import Transformer, TransformerBlock
 
@@ -23,8 +23,8 @@ class StoredNetwork:
         parts = {(layer.layer, layer.part): layer for layer in network.layers}
         n_items, dim = embeddings.items.shape
         generator = torch.Generator()  # whose numbers are all written over
-        make = _gru if network.kind == GRU else _transformer
-        module = make(network, parts, dim, generator)
+        build = BUILDERS.get(network.kind, _gru)
+        module = build(network, parts, dim, generator)
         temperature = 1.0 if embeddings.similarity == "cosine" else None
         self.network = network
         self.model = SequenceModel(n_items, dim, module, generator, temperature)
@@ -49,7 +49,7 @@ class StoredNetwork:
                 table.copy_(torch.from_numpy(layer.weights))
 
     def states(self, offsets: Int64, item: Int64, time_features: Int64) -> Float32:
-        """The states after histories, one after another, none of them empty: (b, d).
+        """The states after histories, one after another, 0 after an empty one: (b, d).
 
         Offsets (b + 1,), items (t,), time features (t, c), as in `features.time.time_rows`.
         """
@@ -78,6 +78,16 @@ def _gru(network: Network, parts: Parts, dim: int, generator: torch.Generator) -
                 bias = weights[f"bias_{name}_l{n}"]
                 bias.copy_(torch.from_numpy(layer.bias))
     module.out_proj = _linear(parts[network.n_layers + 1, "output"])
+    return module
+
+
+def _mean(
+    network: Network, parts: Parts, dim: int, generator: torch.Generator
+) -> MeanPooling:
+    module = MeanPooling([dim], 0.0, generator, bag=False)
+    hidden = [parts[n + 1, "input"] for n in range(network.n_layers)]
+    output = parts[network.n_layers + 1, "output"]
+    module.layers = nn.ModuleList(_linear(layer) for layer in [*hidden, output])
     return module
 
 
@@ -121,3 +131,6 @@ def _linear(*layers: NetworkLayer) -> nn.Linear:
 
 def _tensor(array: Float32) -> Tensor:
     return torch.from_numpy(array)
+
+
+BUILDERS = {MEAN: _mean, TRANSFORMER: _transformer}  # all others are recurrent

@@ -786,7 +786,8 @@ SELECT
         THEN [CAST(embsql_internal.refuse_as_of('times', run.model_name, run.run_id) AS VARCHAR)]
         WHEN fresh.user_id IS NOT NULL AND asked.until > run.newest_event
         THEN [CAST(embsql_internal.refuse_as_of('fresh', run.model_name, run.run_id) AS VARCHAR)]
-        WHEN network.run_id IS NULL AND pairs.later > 0 AND coalesce(finding.affected, 1) > 0
+        WHEN coalesce(network.kind, 'gru_distinct') = 'gru_distinct' -- which have a pair's last event alone
+            AND pairs.later > 0 AND coalesce(finding.affected, 1) > 0
         THEN [CAST(embsql_internal.refuse_as_of('pairs', run.model_name, run.run_id) AS VARCHAR)]
         WHEN events.items IS NULL AND events.kept >= network.max_length
         THEN [CAST(embsql_internal.refuse_as_of('cut', run.model_name, run.run_id) AS VARCHAR)]

@@ -26,6 +26,10 @@ CREATE OR REPLACE MACRO embsql_internal.residual(vectors, map, others) AS list_t
     )
 );
 
+CREATE OR REPLACE MACRO embsql_internal.positive_each(vectors) AS list_transform(
+    vectors, lambda of_event: list_transform(of_event, lambda entry: greatest(entry, 0))
+);
+
 -- The states of gated recurrent units after each event (Cho et al., 2014), from what the events add
 -- to reset, update and new gates. list_reduce collects them, each in a list of its own.
 CREATE OR REPLACE MACRO embsql_internal.gru_step(gates, recurrent, state) AS list_transform(
@@ -80,7 +84,8 @@ CREATE OR REPLACE MACRO embsql_internal.reads_networks() AS TRUE;
 CREATE OR REPLACE MACRO embsql_internal.network_state(of_run, asked, moments) AS TABLE
 WITH RECURSIVE history AS ( -- lists of different lengths are an error
     SELECT
-        network.*, unnest(lists.items) AS item_id, generate_subscripts(lists.items, 1) AS place,
+        network.*, lists.items, unnest(lists.items) AS item_id,
+        generate_subscripts(lists.items, 1) AS place,
         unnest(CASE
             WHEN coalesce(len(lists.items), 0) <> len(lists.times)
             THEN [CAST(make_timestamp(embsql_internal.refuse(
@@ -94,7 +99,7 @@ WITH RECURSIVE history AS ( -- lists of different lengths are an error
 ),
 known AS (
     SELECT
-        history.* EXCLUDE (moment), item.embedding, part.scale, start.first_time,
+        history.* EXCLUDE (items, moment), item.embedding, part.scale, start.first_time,
         abs(history.latest_time) > 1e14 AS dated, -- else all are the source's own numbers
         coalesce(epoch_us(history.moment), history.latest_time) AS moment
     FROM history
@@ -103,6 +108,11 @@ known AS (
     JOIN embsql.item_weights AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
     LEFT JOIN embsql.item_first_times AS start
         ON start.run_id = item.run_id AND start.item_id = item.item_id
+    WHERE part.scale > 0 -- an item without a vector says nothing
+        AND NOT (
+            history.kind = 'gru_distinct'
+            AND list_contains(history.items[history.place + 1:], history.item_id)
+        )
 ),
 timed AS ( -- not lag, which DuckDB 1.5 misreads in a file (findings/duckdb_lag_in_macro.sh)
     SELECT
@@ -171,15 +181,25 @@ inputs AS ( -- what is read of an event: its item and perhaps hour, weekday, gap
         ) AS vector
     FROM masked AS one
 ),
-states AS (
+latest AS (
     SELECT
-        0 AS layer, one.run_id, any_value(one.kind) AS kind, any_value(one.n_layers) AS n_layers,
+        one.run_id, any_value(one.kind) AS kind, any_value(one.n_layers) AS n_layers,
         any_value(one.n_heads) AS n_heads, NOT bool_or(one.is_mask) AS causal,
         list(one.vector ORDER BY one.place ASC, one.is_mask ASC)[
             -any_value(one.max_length) - count(*) FILTER (WHERE one.is_mask):
         ] AS vectors
     FROM inputs AS one
     GROUP BY one.run_id
+),
+states AS (
+    SELECT
+        0 AS layer, one.run_id, one.kind, one.n_layers, one.n_heads, one.causal, CASE one.kind
+            WHEN 'mean' THEN [list_transform(
+                embsql_internal.transposed(one.vectors), lambda entries: list_avg(entries)
+            )]
+            ELSE one.vectors
+        END AS vectors
+    FROM latest AS one
     UNION ALL
     SELECT
         made.layer, made.run_id, made.kind, made.n_layers, made.n_heads, made.causal, made.vectors
@@ -215,7 +235,10 @@ states AS (
                     read.vectors,
                     lambda event, n_th: read.factors[n_th] * list_inner_product(line, event)
                         + read.value.bias[row_no]
-                )) AS columns
+                )) AS columns,
+                embsql_internal.linear(
+                    read.vectors, list_resize([1], read.events, 1), read.input
+                ) AS entered
             FROM read
         ),
         split AS (
@@ -278,21 +301,17 @@ states AS (
             FROM attended AS one
         ),
         activated AS (
-            SELECT one.*, list_transform(
-                embsql_internal.linear(one.seen, one.deviations, one.feed_forward),
-                lambda of_event: list_transform(of_event, lambda entry: greatest(entry, 0))
+            SELECT one.*, embsql_internal.positive_each(
+                embsql_internal.linear(one.seen, one.deviations, one.feed_forward)
             ) AS active
             FROM spread AS one
         )
         SELECT
             one.layer, one.run_id, one.kind, one.n_layers, one.n_heads, one.causal, CASE one.kind
-                WHEN 'gru' THEN embsql_internal.gru_states(
-                    embsql_internal.linear(
-                        one.vectors, list_resize([1], one.events, 1), one.input
-                    ),
-                    one.hidden
-                )
-                ELSE embsql_internal.residual(one.active, one.feed_forward_output, one.seen)
+                WHEN 'mean' THEN embsql_internal.positive_each(one.entered)
+                WHEN 'transformer'
+                THEN embsql_internal.residual(one.active, one.feed_forward_output, one.seen)
+                ELSE embsql_internal.gru_states(one.entered, one.hidden)
             END AS vectors
         FROM activated AS one
     ) AS made
@@ -301,8 +320,8 @@ made AS (
     SELECT
         embsql_internal.as_vector(embsql_internal.linear(
             last.vectors[-1:], CASE last.kind
-                WHEN 'gru' THEN [1]
-                ELSE embsql_internal.inverse_deviations(last.vectors[-1:])
+                WHEN 'transformer' THEN embsql_internal.inverse_deviations(last.vectors[-1:])
+                ELSE [1]
             END, top.output
         )[1]) AS state,
         last.run_id

@@ -1655,9 +1655,11 @@ BEGIN
         FROM unnest(asked, moments) WITH ORDINALITY AS listed (item_id, moment, place)
         JOIN embsql_internal.known_items(network.run_id, asked) AS item
             ON item.item_id = listed.item_id
+        WHERE network.kind <> 'gru_distinct'
+            OR listed.item_id <> ALL (asked[CAST(listed.place AS integer) + 1:])
     ) AS event
-    JOIN embsql.item_weights AS part
-        ON part.run_id = network.run_id AND part.item_id = event.item_id
+    JOIN embsql.item_weights AS part -- an item without a vector says nothing
+        ON part.run_id = network.run_id AND part.item_id = event.item_id AND part.scale > 0
     LEFT JOIN embsql.item_first_times AS start
         ON start.run_id = network.run_id AND start.item_id = event.item_id
     WINDOW in_order AS (ORDER BY event.place)
@@ -1720,14 +1722,20 @@ BEGIN
     IF coalesce(cardinality(vectors), 0) = 0 THEN
         RETURN NULL;
     END IF;
+    IF network.kind = 'mean' THEN
+        vectors := ARRAY(SELECT avg(event.x) FROM unnest(vectors) AS event (x));
+    END IF;
     FOR layer IN 1 .. network.n_layers LOOP
         vectors := CASE network.kind
-            WHEN 'gru' THEN embsql_internal.gru_states(of_run, layer, vectors)
-            ELSE embsql_internal.transformer_states(
+            WHEN 'mean' THEN embsql_internal.positive_each(
+                embsql_internal.linear(of_run, layer, 'input', vectors)
+            )
+            WHEN 'transformer' THEN embsql_internal.transformer_states(
                 of_run, layer, vectors, network.n_heads, causal,
                 -- the last layer works where the state is wanted
                 CASE layer WHEN network.n_layers THEN cardinality(vectors) ELSE 1 END
             )
+            ELSE embsql_internal.gru_states(of_run, layer, vectors)
         END;
     END LOOP;
     vectors := vectors[cardinality(vectors):];

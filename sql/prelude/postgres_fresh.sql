@@ -450,7 +450,8 @@ SELECT CASE
         SELECT FROM embsql.interactions AS past WHERE past.run_id = run AND past.user_id = person
     )
     THEN ', whose events have no moments: train it from a source whose event_time is a timestamp or a date'
-    WHEN network.run_id IS NULL AND coalesce(finding.affected, 1) > 0 AND EXISTS (
+    WHEN coalesce(network.kind, 'gru_distinct') = 'gru_distinct' -- which have a pair's last event alone
+        AND coalesce(finding.affected, 1) > 0 AND EXISTS (
         SELECT FROM embsql.interactions AS past
         WHERE past.run_id = run AND past.user_id = person AND embsql_internal.moment(past.last_time) > until
     )

@@ -148,6 +148,7 @@ def test_folding_in_is_what_the_mean_does(temperature: float | None) -> None:
         epochs=1,
         temperature=temperature,
     )
+    assert found.network is None  # nothing to plan in SQL
     scaled = found.items * found.fold_in.item_scale[:, None]
     assert (found.fold_in.kind, found.similarity) == (
         "mean",

@@ -45,6 +45,16 @@ def ring() -> embsql.Database:
         database.train("als", "visits", **QUICK)
         clock = {"algorithm": "gru4rec", "dim": 8, "epochs": 1, "time_features": True}
         database.train("clock", "visits", **clock, threads=1)
+        deep = {"algorithm": "youtube_dnn", "hidden_layers": 1}
+        database.train("deep", "visits", **QUICK | deep)
+        turns = [(f"i{n}", float(np.cos(n)), float(np.sin(n)), n / N) for n in range(N)]
+        vectors = ", ".join(f"('{item}', ARRAY{numbers})" for item, *numbers in turns)
+        content = {
+            "algorithm": "neural_content",
+            "encoder": "gru",
+            "item_features": f"SELECT * FROM (VALUES {vectors}) AS t (item_id, v)",
+        }
+        database.train("content", "visits", **QUICK | content)
         yield database
 
 
@@ -96,7 +106,7 @@ TARGETS = ["i4", "i6", "i0", "unheard"]
 GIVEN = pa.table({"prefix": PREFIXES, "target": TARGETS})
 
 
-@pytest.mark.parametrize("model", ["walks", "als", "clock"])
+@pytest.mark.parametrize("model", ["walks", "als", "clock", "deep", "content"])
 def test_prefixes_are_asked_as_next_items_asks(
     ring: embsql.Database, model: str
 ) -> None:

@@ -24,14 +24,32 @@ from embsql.nn.sequence_model import SequenceModel  # noqa: E402 - it imports to
 
 N_ITEMS, MAX_LENGTH, N_SESSIONS = 12, 6, 50
 ITEMS = [f"i{n:02}" for n in range(N_ITEMS)]
+# of all items but the last
+GIVEN = ", ".join(
+    f"('{item}', ARRAY[{np.cos(n):.3f}, {np.sin(n):.3f}, {n / 9:.3f}])"
+    for n, item in enumerate(ITEMS[:-1])
+)
 RUNS: dict[str, dict[str, Any]] = {
     "ring": {"algorithm": "gru4rec", "epochs": 5, "lr": 0.01},
     "gru": {"algorithm": "gru4rec", "n_layers": 2, "temperature": 0.5},
     "sasrec": {"algorithm": "sasrec", "n_layers": 3, "n_heads": 4},
     "masked": {"algorithm": "bert4rec"},
+    "deep": {
+        "algorithm": "youtube_dnn",
+        "hidden_layers": 2,
+        "hidden_dim": 24,
+        "temperature": 0.5,
+    },
     "clock": {"algorithm": "bert4rec", "time_features": True},
+    "hours": {"algorithm": "youtube_dnn", "time_features": True},
+    "content": {
+        "algorithm": "neural_content",
+        "encoder": "gru",
+        "similarity": "cosine",
+        "item_features": f"SELECT * FROM (VALUES {GIVEN}) AS t (item_id, v)",
+    },
 }
-WITHOUT_TIMES = [name for name in RUNS if name != "clock"]
+WITHOUT_TIMES = ["ring", "gru", "sasrec", "masked", "deep"]
 Models = dict[str, SequenceModel]
 Trained = tuple[embsql.Database, Models]
 
@@ -64,13 +82,17 @@ def trained(request) -> Iterator[Trained]:
     usual = {"dim": 8, "epochs": 1, "max_length": MAX_LENGTH, "threads": 1}
     with embsql.connect(target) as database, pytest.MonkeyPatch.context() as patch:
         for name, options in RUNS.items():
+            columns = "*" if name != "deep" else "s.user_id, s.item_id"  # without times
             patch.setattr(
                 sequence_training,
                 "build_model",
                 lambda *given, name=name: models.setdefault(name, build(*given)),
             )
             database.train(
-                name, source(), progress=False, **usual | {"dim": 16} | options
+                name,
+                f"SELECT {columns} FROM ({source()}) AS s",
+                progress=False,
+                **usual | {"dim": 16} | options,
             )
         patch.undo()
         yield database, models
@@ -185,6 +207,18 @@ def test_what_no_run_knows_is_passed_over(trained: Trained, name: str) -> None:
         f"SELECT * FROM embsql.next_items('{name}', ARRAY['i01', 'ghost', NULL], k => 1)"
     ).to_pylist()
     assert (row["source"], row["unknown_items"]) == ("sequence", 1)
+
+
+def test_a_network_of_pairs_reads_an_item_once(trained: Trained) -> None:
+    """At its last event, as in training, and none without a vector."""
+    database, _ = trained
+    sessions = [["i01", "i02", "i01", "i11", "i03"], ["i02", "i01", "i03"]]
+    there, back = in_sql(database, "content", sessions)[:, None]
+    assert_near(there, back)
+    assert (
+        np.abs(there - in_sql(database, "content", [["i01", "i02", "i03"]])).max()
+        > 0.01
+    )
 
 
 def test_what_comes_next_follows_the_last(trained: Trained) -> None:
@@ -397,7 +431,7 @@ def session_of(database: embsql.Database, run_id: int, user: str) -> dict[str, A
     }
 
 
-@pytest.mark.parametrize("name", ["ring", "sasrec", "clock"])
+@pytest.mark.parametrize("name", ["ring", "sasrec", "clock", "content"])
 def test_what_happened_since_is_read_in_order(
     clicks: embsql.Database, name: str
 ) -> None:
@@ -488,7 +522,7 @@ def test_as_of_a_moment_newer_events_count_where_their_times_are_known(
     )
 
 
-@pytest.mark.parametrize("name", ["ring", "clock"])
+@pytest.mark.parametrize("name", ["ring", "clock", "content"])
 def test_a_refresh_keeps_the_network(clicks: embsql.Database, name: str) -> None:
     """Its states, everybody's history, and of those with new events the state as vector."""
     run_id = clicks.watch(name, "clicks").run_id
@@ -510,6 +544,8 @@ def test_a_refresh_keeps_the_network(clicks: embsql.Database, name: str) -> None
         )
         kept = session_of(clicks, made.run_id, user)["items"][: -len(SINCE[user])]
         known = [item for item in session["items"] if item in ITEMS]
+        if name == "content":
+            known = [item for n, item in enumerate(known) if item not in known[n + 1 :]]
         n_kept = MAX_LENGTH - (name == "clock")  # its mask is one
         assert kept == known[-n_kept:]
     others = (
