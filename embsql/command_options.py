@@ -67,8 +67,8 @@ class Train:
     map: bool = False  # draw maps of items and of users, before it is live
     # make so many groups of items, and of users; none: no groups
     clusters: Count | None = None
-    # how many finished runs the model keeps from now on besides the live one, the oldest going
-    # first; none: as it was, at first 10
+    # how many runs that were live before the model keeps from now on, and how many others, the
+    # oldest going first; none: as it was, at first 10
     keep: Kept | None = None
     # in DuckDB, of half a million vectors and more: read the likeliest, and miss 1 in 100
     search_cells: bool = False

@@ -1,7 +1,7 @@
 -- Who may call which function, before any is dropped: what is made again under its name has none of it.
 SELECT set_config('embsql.rights', (
     SELECT CAST(coalesce(jsonb_agg(jsonb_build_object(
-        'id', CAST(asked.oid AS bigint), 'name', asked.proname, 'grantees', (
+        'id', CAST(asked.oid AS bigint), 'name', asked.proname, 'is_given', asked.proacl IS NOT NULL, 'grantees', (
             SELECT coalesce(jsonb_agg(
                 CASE entry.grantee WHEN 0 THEN 'PUBLIC' ELSE CAST(CAST(entry.grantee AS regrole) AS text) END
             ), '[]')
@@ -11,5 +11,5 @@ SELECT set_config('embsql.rights', (
     )), '[]') AS text)
     FROM pg_proc AS asked
     JOIN pg_namespace AS home ON home.oid = asked.pronamespace
-    WHERE home.nspname = 'embsql' AND asked.proacl IS NOT NULL
+    WHERE home.nspname = 'embsql'
 ), TRUE);

@@ -194,12 +194,11 @@ SELECT count(*) AS pairs
 FROM embsql.interactions AS past
 WHERE past.run_id = ANY (CAST($runs AS BIGINT[])) AND past.user_id = $user_id
 
--- sharing_runs: some runs, and those that share a snapshot with one of them
-SELECT DISTINCT other.run_id
+-- sharing_runs: those of some runs that share a snapshot with a run that is not among them
+SELECT DISTINCT run.run_id
 FROM embsql.run_records AS run
-JOIN embsql.run_records AS other
-    ON other.run_id = run.run_id OR (other.series = run.series AND other.snapshot = run.snapshot)
-WHERE run.run_id = ANY (CAST($runs AS BIGINT[]))
+JOIN embsql.run_records AS other ON other.series = run.series AND other.snapshot = run.snapshot
+WHERE run.run_id = ANY (CAST($runs AS BIGINT[])) AND NOT other.run_id = ANY (CAST($runs AS BIGINT[]))
 
 -- pairs_of_others: a person's rows in other snapshots of the series that some runs are in, each snapshot by itself
 WITH known AS (
@@ -283,10 +282,12 @@ SELECT past.user_id, past.item_id, past.weight, past.last_time AS event_time
 FROM embsql.interactions AS past
 WHERE past.run_id = $run_id
 
--- repeated_pairs: whether some of a run's pairs are several rows of its source
+-- repeated_pairs: where some of a run's pairs are several rows of its source, how many; NULL: that is not known
 SELECT finding.affected
-FROM embsql.source_checks AS finding
-WHERE finding.run_id = $run_id AND finding.check_name = 'repeated pairs' AND finding.affected > 0
+FROM embsql.run_records AS run
+LEFT JOIN embsql.source_checks AS finding ON finding.run_id = run.run_id AND finding.check_name = 'repeated pairs'
+WHERE run.run_id = $run_id
+    AND (finding.affected > 0 OR (finding.affected IS NULL AND run.parent_run IS NOT NULL))
 
 -- set_gate_reason: why a ready run was not promoted
 UPDATE embsql.run_records SET error = $error WHERE run_id = $run_id AND status = 'ready'
@@ -342,12 +343,16 @@ WHERE model_name = $model_name AND live_run IS NOT DISTINCT FROM $expected
 -- mark_promoted: when a run was made live
 UPDATE embsql.run_records SET promoted_at = embsql_internal.utc_now() WHERE run_id = $run_id
 
--- collectable: the runs of a model that are more than it keeps, oldest first; those that came to nothing count apart
+-- collectable: the runs of a model that are more than it keeps, oldest first; those that were live count apart, so that
+-- they can be gone back to, and so do those that came to nothing
 SELECT past.run_id
 FROM (
     SELECT
         run.run_id, model.keep_runs,
-        row_number() OVER (PARTITION BY run.status = 'ready' ORDER BY run.run_id DESC) AS age
+        row_number() OVER (
+            PARTITION BY run.status = 'ready', embsql_internal.contains(model.earlier_runs, run.run_id)
+            ORDER BY run.run_id DESC
+        ) AS age
     FROM embsql.run_records AS run
     JOIN embsql.models AS model ON model.model_name = run.model_name
     WHERE run.model_name = $model_name AND run.status <> 'training' AND run.run_id IS DISTINCT FROM model.live_run

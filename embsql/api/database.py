@@ -262,9 +262,9 @@ class Database:
         `map` and `clusters` the run that goes live has maps, turned onto those of the run before,
         and so many clusters of its items and of its users; an unchanged one gets what it lacks.
         Where that fails the run is live without, and its `error` in embsql.runs says why; of an
-        unchanged one it is raised. `keep` says how many finished runs the model keeps from now on
-        besides the live one (10 until it is said), among them what `rollback` goes back to: older
-        ones go after each training.
+        unchanged one it is raised. `keep` is how many runs the model keeps from now on of those
+        that were live before, which `rollback` goes back to, and as many of the others (10 unless
+        given): older ones go after each training.
         With `search_cells` questions of a DuckDB file read a part of the vectors where there are
         half a million or more, and miss about one in a hundred of the best; it counts for runs that
         are trained, not unchanged ones.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from embsql.engines import Engine
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
-from embsql.lifecycle.pair_removal import forget_pairs, sharing
+from embsql.lifecycle.pair_removal import forget_pairs
 from embsql.lifecycle.removal import sweep
 from embsql.sources.source import UNNAMED
 
@@ -52,14 +52,11 @@ def forget(engine: Engine, user_id: str) -> int:
 
 
 def clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
-    """Remove a person from some runs, at once; the number of rows that went.
-
-    Also from those that share what they were trained on.
-    """
+    """Remove a person from some runs, at once; the number of rows that went."""
 
     def attempt() -> int:
         with engine.transaction():
-            return _clear(engine, user_id, sharing(engine, runs))
+            return _clear(engine, user_id, runs)
 
     return retry(engine, attempt)
 

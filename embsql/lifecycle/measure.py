@@ -413,7 +413,10 @@ def stored_data(engine: Engine, plan: Plan, run: Run) -> Interactions:
     if plan.cuts_events and not in_order:
         rows = query_named(engine, "repeated_pairs", run_id=run_id)
     if rows:
-        reason = PAIRS.format(split=plan.split, rows=rows[0]["affected"])
+        repeated = (
+            rows[0]["affected"] or "perhaps some"
+        )  # what refresh adds is not counted
+        reason = PAIRS.format(split=plan.split, rows=repeated)
         raise NotEvaluated(name=f"{run.model_name}@{run_id}", reason=reason)
     algorithm = plan.algorithm
     found = prepare(

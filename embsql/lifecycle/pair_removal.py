@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from embsql.engines import Engine
 from embsql.lifecycle.named_statements import execute_named, query_named
+from embsql.lifecycle.pair_versions import begin_series, columns_of
 from embsql.sqlfiles.files import statements
 
 
@@ -18,18 +19,10 @@ def drop_pairs(engine: Engine, run_id: int) -> None:
     execute_named(engine, "drop_empty_series", run_id=run_id)
 
 
-def sharing(engine: Engine, runs: Sequence[int]) -> list[int]:
-    """Some runs, and those that share a snapshot with any of them."""
-    if not engine.embedded:
-        return list(runs)
-    found = query_named(engine, "sharing_runs", runs=runs)
-    return [row["run_id"] for row in found]
-
-
 def forget_pairs(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     """Remove a person from what some runs of a file were trained on; how many rows went.
 
-    Runs that share a snapshot with them lose the person, too.
+    Other runs keep the person.
     """
     held = {"runs": runs, "user_id": user_id}
     found = query_named(engine, "count_pairs", **held)
@@ -37,9 +30,17 @@ def forget_pairs(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     if not gone:
         return 0
     execute_named(engine, "hold_series", runs=runs)
+    for row in query_named(engine, "sharing_runs", runs=runs):
+        _set_apart(engine, row["run_id"])
     others = engine.ask(statements()["pairs_of_others"], **held)
     execute_named(engine, "forget_pairs", **held)
     if others.num_rows:
         names = zip(others.column_names, others.columns, strict=True)
         engine.write("pair_versions", dict(names))
     return gone
+
+
+def _set_apart(engine: Engine, run_id: int) -> None:
+    """Give a run that shares its snapshot a series of its own: what it loses others keep."""
+    rows = engine.ask(statements()["pairs_but"], parent_run=run_id, users=[])
+    begin_series(engine, run_id, [columns_of(rows)])

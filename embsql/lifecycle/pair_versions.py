@@ -18,7 +18,7 @@ from embsql.lifecycle.pair_changes import changes, rows_of_parts
 from embsql.sqlfiles.files import statements
 
 Columns = Mapping[str, Any]
-# how much of a snapshot the last one of a series must have for the snapshot to follow it
+# how much of each the last snapshot of a series and one that follows it must have in common
 SHARED = 0.5
 
 
@@ -37,7 +37,7 @@ def write_pairs(engine: Engine, run_id: int, parts: Iterable[Columns]) -> None:
         return
     series = _series_before(engine, run_id)
     if series is None:
-        _begin_series(engine, run_id, parts)
+        begin_series(engine, run_id, parts)
         return
     _go_on(engine, run_id, series, rows_of_parts(parts))
 
@@ -52,10 +52,10 @@ def write_changed(
         engine.write("interactions", columns)
         return
     others = engine.ask(statements()["pairs_but"], parent_run=parent_run, users=users)
-    rows = rows_of_parts([_columns(others), columns])
+    rows = rows_of_parts([columns_of(others), columns])
     series = _series_before(engine, run_id)
     if series is None:
-        _begin_series(engine, run_id, [_columns(rows)])
+        begin_series(engine, run_id, [columns_of(rows)])
     else:
         _go_on(engine, run_id, series, rows)
 
@@ -74,7 +74,7 @@ def _series_before(engine: Engine, run_id: int) -> int | None:
     return int(found[0]["series"])
 
 
-def _begin_series(engine: Engine, run_id: int, parts: Iterable[Columns]) -> None:
+def begin_series(engine: Engine, run_id: int, parts: Iterable[Columns]) -> None:
     """Write rows as the first snapshot of a series of its own."""
     series = _new_series(engine)
     own = {"series": pa.scalar(series, pa.int64())}
@@ -104,8 +104,8 @@ def _go_on(engine: Engine, run_id: int, series: int, rows: pa.Table) -> None:
     execute_named(engine, "hold_one_series", series=series)
     last = engine.ask(statements()["last_snapshot"], series=series)
     found = changes(rows, last)
-    if found.kept < SHARED * len(rows):
-        _begin_series(engine, run_id, [_columns(rows)])
+    if found.kept < SHARED * max(len(rows), len(last)):
+        begin_series(engine, run_id, [columns_of(rows)])
         return
     position = query_named(engine, "last_in_series", series=series)
     snapshot = int(position[0]["snapshot"])
@@ -126,7 +126,7 @@ def _add(engine: Engine, rows: pa.Table, series: int, snapshot: int) -> None:
         "from_snapshot": pa.scalar(snapshot, pa.int32()),
     }
     if rows.num_rows:
-        engine.write("pair_versions", own | _columns(rows))
+        engine.write("pair_versions", own | columns_of(rows))
 
 
 def _end(engine: Engine, pair_rows: pa.ChunkedArray, snapshot: int) -> None:
@@ -138,5 +138,6 @@ def _end(engine: Engine, pair_rows: pa.ChunkedArray, snapshot: int) -> None:
         execute_named(engine, "close_ended")
 
 
-def _columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+def columns_of(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """The columns (n,) of a table, as an engine writes them."""
     return dict(zip(rows.column_names, rows.columns, strict=True))

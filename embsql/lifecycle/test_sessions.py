@@ -106,13 +106,16 @@ class _Lists:
     times: pa.Array | None
 
     def __post_init__(self) -> None:
-        for name, lists in ((PREFIX, self.prefix), (TIMES, self.times)):
+        for name, lists, column in (
+            (PREFIX, self.prefix, "item_id"),
+            (TIMES, self.times, "event_time"),
+        ):
             if lists is not None and not _is_list(lists):
                 raise BadColumnType(
                     column=name,
                     allowed="a list",
                     found=str(lists.type),
-                    advice="In the SELECT, write array_agg(item_id ORDER BY event_time)",
+                    advice=f"In the SELECT, write array_agg({column} ORDER BY event_time)",
                 )
 
     def where(self, keep: pa.Array) -> _Lists:

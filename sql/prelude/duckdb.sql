@@ -782,7 +782,7 @@ pairs AS (
 )
 SELECT
     asked.until, events.moments, CASE WHEN network.run_id IS NULL THEN pairs.weights END AS weights, CASE
-        WHEN pairs.kept > 0 AND abs(coalesce(run.newest_event, 0)) <= 1e14
+        WHEN pairs.kept > 0 AND abs(coalesce(run.newest_event, 0)) NOT BETWEEN 1e14 AND 1e16 -- microseconds
         THEN [CAST(embsql_internal.refuse_as_of('times', run.model_name, run.run_id) AS VARCHAR)]
         WHEN fresh.user_id IS NOT NULL AND asked.until > run.newest_event
         THEN [CAST(embsql_internal.refuse_as_of('fresh', run.model_name, run.run_id) AS VARCHAR)]

@@ -446,7 +446,7 @@ CREATE OR REPLACE FUNCTION embsql_internal.unknown_as_of(run bigint, person text
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT CASE
-    WHEN abs(coalesce(record.newest_event, 0)) <= 1e14 AND EXISTS (
+    WHEN abs(coalesce(record.newest_event, 0)) NOT BETWEEN 1e14 AND 1e16 AND EXISTS ( -- microseconds
         SELECT FROM embsql.interactions AS past WHERE past.run_id = run AND past.user_id = person
     )
     THEN ', whose events have no moments: train it from a source whose event_time is a timestamp or a date'

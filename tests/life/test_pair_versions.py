@@ -91,9 +91,9 @@ class Models:
         del self.runs[run], self.models[run]
 
     def forget(self) -> None:
-        """A person goes from a run, and from those that share what it was trained on."""
+        """A person goes from some runs, and stays in others that share what these have."""
         user = f"u{self.rng.integers(USERS)}"
-        runs = pair_removal.sharing(self.engine, [self.any_run()])
+        runs = sorted({self.any_run(), self.any_run()})
         with self.engine.transaction():
             gone = pair_removal.forget_pairs(self.engine, user, runs)
         theirs = [

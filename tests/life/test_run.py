@@ -171,16 +171,16 @@ def test_old_runs_are_collected(shop) -> None:
 
 
 def test_a_model_keeps_as_many_runs_as_it_is_asked_to(shop) -> None:
-    """The oldest go, whatever they were; the number stays with the model, and what is left is
-    gone back to. An unchanged source changes it, too.
+    """The oldest go, of those that were live and of others by themselves; the number stays with
+    the model, and what is left is gone back to. An unchanged source changes it, too.
     """
     for seed in range(4):
         train(shop, seed=seed)
     shop.rollback("shop")
     assert train(shop, seed=9, keep=2).run_id == 5
-    assert statuses(shop) == {3: "retired", 4: "retired", 5: "live"}
+    assert statuses(shop) == {2: "retired", 3: "retired", 4: "retired", 5: "live"}
     train(shop, seed=10)
-    assert statuses(shop) == {4: "retired", 5: "retired", 6: "live"}
+    assert statuses(shop) == {3: "retired", 4: "retired", 5: "retired", 6: "live"}
     assert train(shop, seed=10, keep=1).skipped
     assert shop.rollback("shop") == 5
     with pytest.raises(NoPreviousRun):
