@@ -1656,7 +1656,8 @@ BEGIN
         JOIN embsql_internal.known_items(network.run_id, asked) AS item
             ON item.item_id = listed.item_id
         WHERE network.kind <> 'gru_distinct'
-            OR listed.item_id <> ALL (asked[CAST(listed.place AS integer) + 1:])
+            -- NULL where a later one is NULL
+            OR (listed.item_id = ANY (asked[CAST(listed.place AS integer) + 1:])) IS NOT TRUE
     ) AS event
     JOIN embsql.item_weights AS part -- an item without a vector says nothing
         ON part.run_id = network.run_id AND part.item_id = event.item_id AND part.scale > 0

@@ -215,6 +215,8 @@ def test_a_network_of_pairs_reads_an_item_once(trained: Trained) -> None:
     sessions = [["i01", "i02", "i01", "i11", "i03"], ["i02", "i01", "i03"]]
     there, back = in_sql(database, "content", sessions)[:, None]
     assert_near(there, back)
+    rows = "SELECT 1 AS n, ARRAY['i02', 'i01', NULL, 'i03'] AS items"
+    assert_near(vectors(database, "embsql.fold_in('content', s.items)", rows), back)
     assert (
         np.abs(there - in_sql(database, "content", [["i01", "i02", "i03"]])).max()
         > 0.01
