@@ -214,8 +214,23 @@ def test_a_run_of_pairs_answers_as_of_a_moment_where_it_can_know(
     ):
         each.ask(ask.format("again"))
     each.train("timeless", "SELECT user_id, item_id FROM once", **QUICK)
-    with pytest.raises(EmbsqlError, match="events have no moments"):
-        each.ask(ask.format("timeless"))
+    nanoseconds = "CAST(extract(epoch FROM event_time) * 1000000000 AS BIGINT)"
+    source = f"SELECT user_id, item_id, {nanoseconds} AS event_time FROM once"
+    each.train("numbers", source, **QUICK)
+    for name in ("timeless", "numbers"):
+        with pytest.raises(EmbsqlError, match="events have no moments"):
+            each.ask(ask.format(name))
+
+
+def test_of_a_refreshed_run_repeated_rows_are_unknown(each: embsql.Database) -> None:
+    fill(each, "once", [row for user in range(24) for row in walk(user, 5)])
+    each.train("pairs", "SELECT * FROM once", **QUICK)
+    each.watch("pairs", "once")
+    fill(each, "later", walk(3, 8))
+    each.engine.run("INSERT INTO once SELECT * FROM later")
+    assert each.refresh("pairs").run_id == 2
+    with pytest.raises(NotEvaluated, match="perhaps some repeated rows"):
+        each.evaluate("pairs", split="next")
 
 
 def rows(**columns: object) -> pa.Table:
