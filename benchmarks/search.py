@@ -26,6 +26,7 @@ from benchmarks._lines import line, real
 from embsql.lifecycle import cells
 from embsql.lifecycle.installation import install_readers
 from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.pair_versions import write_table
 from embsql.lifecycle.run_rows import Table, side_rows
 from embsql.run import Run
 
@@ -42,11 +43,12 @@ SELECT DISTINCT c.entity, c.similarity, c.budget, c.recall FROM embsql.cells AS 
 WARM = 3  # rounds that are not counted
 K = 10
 DIM = 64
-USERS = 100_000
 FIRST_ID = 10_000_000
 ID_BYTES = 8
 ITEMS_PER_TOPIC = 500
-NOISE, USER_NOISE = 0.6, 0.8  # beside a topic's direction
+# added to a topic's direction
+NOISE = 0.6
+USER_NOISE = 0.8
 EFFORTS = (8, 16, 32, 64, 128, 256, 512)  # of a peer: cells or nodes that it looks at
 
 
@@ -55,6 +57,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--real", action="store_true", help="Gowalla's vectors instead")
     parser.add_argument("--algorithm", default="als", help="that makes them")
     parser.add_argument("--dim", type=int, default=DIM, help="of Gowalla's vectors")
+    parser.add_argument("--users", type=int, default=100_000, help="of made vectors")
     parser.add_argument("--repeat", type=int, default=51)
     parser.add_argument("--no-peers", action="store_true", help="leave them out")
 
@@ -63,7 +66,11 @@ def measure(options: argparse.Namespace) -> None:
     for n in [0] if options.real else options.items:
         with tempfile.TemporaryDirectory() as folder:
             data = _data(options, n)
-            vectors = _saved(options, folder) if options.real else _made(folder, n)
+            vectors = (
+                _saved(options, folder)
+                if options.real
+                else _made(folder, n, options.users)
+            )
             _measured(options, folder, data, vectors)
 
 
@@ -86,10 +93,23 @@ def _measured(
         Path(folder, f"{name}.duckdb").stat().st_size for name in ("cells", "all")
     )
     held = (4 * dim + ID_BYTES) * (items + users)
-    line("search", data, "cells", "added to the file, over vectors and ids",
-         (size - plain) / held, "times")  # fmt: skip
-    line("search", data, "cells", "building", built["cells"]["cpu"], "CPU s",
-         seconds=built["cells"]["seconds"])  # fmt: skip
+    line(
+        "search",
+        data,
+        "cells",
+        "added to the file, over vectors and ids",
+        (size - plain) / held,
+        "times",
+    )
+    line(
+        "search",
+        data,
+        "cells",
+        "building",
+        built["cells"]["cpu"],
+        "CPU s",
+        seconds=built["cells"]["seconds"],
+    )
     for row in built["cells"]["searches"]:
         line(
             "search",
@@ -101,9 +121,17 @@ def _measured(
     done = apart(ask, folder=folder, threads=options.threads, repeat=options.repeat)
     for question in ("similar_items", "recommend"):
         for metric, unit in (("wall", "ms"), ("cpu", "CPU ms"), ("recall", "")):
-            line("search", data, question, metric, done[f"cells {question}"][metric], unit,
-                 peer="all vectors", peer_value=done[f"all {question}"][metric],
-                 items=items)  # fmt: skip
+            line(
+                "search",
+                data,
+                question,
+                metric,
+                done[f"cells {question}"][metric],
+                unit,
+                peer="all vectors",
+                peer_value=done[f"all {question}"][metric],
+                items=items,
+            )
     line("search", data, "bare", "cpu", done["bare"]["cpu"], "CPU ms")
     line("search", data, "bare", "wall", done["bare"]["wall"], "ms")
     for name in () if options.no_peers else PEERS:
@@ -128,20 +156,20 @@ def _peer(name: str, folder: str, data: str, options: argparse.Namespace) -> Non
 # --- vectors -------------------------------------------------------------------------------------
 
 
-def _made(folder: str, n: int) -> tuple[int, int, int]:
+def _made(folder: str, n: int, users: int) -> tuple[int, int, int]:
     """Items in topics, long where popular, and users near topics."""
     rng = np.random.default_rng(1)
     topics = rng.standard_normal((max(100, n // ITEMS_PER_TOPIC), DIM), np.float32)
     for name, size, noise, deviation in (
         ("item", n, NOISE, 0.5),
-        ("user", USERS, USER_NOISE, 0.3),
+        ("user", users, USER_NOISE, 0.3),
     ):
         vectors = topics[rng.integers(0, len(topics), size)]  # (size, dim)
         vectors += noise * rng.standard_normal(vectors.shape, np.float32)
         vectors *= rng.lognormal(0, deviation, (size, 1)).astype(np.float32)
         np.save(f"{folder}/{name}.npy", vectors)
         np.save(f"{folder}/{name}_bias.npy", np.zeros(size, np.float32))
-    return n, USERS, DIM
+    return n, users, DIM
 
 
 def _saved(options: argparse.Namespace, folder: str) -> tuple[int, int, int]:
@@ -179,26 +207,50 @@ def write(folder: str, in_cells: bool) -> dict[str, Any]:
     ]
     users, items = (len(vectors) for _, vectors, _ in sides)
     rows = [
-        side_rows(run, entity, _ids(len(vectors)), vectors, bias.astype(np.float32),
-                  np.full(len(vectors), SEEN))
+        side_rows(
+            run,
+            entity,
+            _ids(len(vectors)),
+            vectors,
+            bias.astype(np.float32),
+            np.full(len(vectors), SEEN),
+        )
         for entity, vectors, bias in sides
-    ]  # fmt: skip
+    ]
     with embsql.connect(f"{folder}/{name}.duckdb") as database:
         engine = database.engine
         execute_named(engine, "ensure_model", model_name="m")
-        execute_named(engine, "begin_run", run_id=1, model_name="m", algorithm="als",
-                      params="{}", source_sql="", seed=1, versions="{}")  # fmt: skip
+        execute_named(
+            engine,
+            "begin_run",
+            run_id=1,
+            model_name="m",
+            algorithm="als",
+            params="{}",
+            source_sql="",
+            seed=1,
+            versions="{}",
+        )
         cells_of = partial(cells.in_cells, engine, run, "dot")
         list(cells_of(_warming(run)))
         start, began = time.process_time(), time.perf_counter()
-        placed = list(cells_of(rows))
+        made = list(cells_of(rows))
         cpu, seconds = time.process_time() - start, time.perf_counter() - began
-        for table, columns in [*placed, _interactions(users, items)]:
-            engine.write(table, columns)
+        for table, columns in [*made, _interactions(users, items)]:
+            write_table(engine, 1, table, columns)
         install_readers(engine)
-        execute_named(engine, "finish_run", run_id=1, source_hash="", dim=sides[0][1].shape[1],
-                      similarity="dot", users=users, items=items, interactions=users * SEEN,
-                      checksum="")  # fmt: skip
+        execute_named(
+            engine,
+            "finish_run",
+            run_id=1,
+            source_hash="",
+            dim=sides[0][1].shape[1],
+            similarity="dot",
+            users=users,
+            items=items,
+            interactions=users * SEEN,
+            checksum="",
+        )
         database.promote("m@1")
         searches = database.ask(SEARCHES).to_pylist()
     return {"cpu": cpu, "seconds": seconds, "searches": searches}

@@ -1,4 +1,4 @@
--- Search by cells (docs/decisions/0042), in place of reading all vectors: written into a file with its first run that has
+-- Search by cells (docs/decisions/0042) instead of reading all vectors: written into a file with its first run that has
 -- cells, together with the questions in *.cells.sql. Runs without answer by the same: all of theirs is in cell 0.
 -- DISTINCT keeps DuckDB from writing a CTE into each place that reads it; MATERIALIZED is forgotten by a file.
 
