@@ -59,7 +59,6 @@ FROZEN = {
     "0034_networks.postgres.sql": "4c6c849874139f47f7726f6fec2743cf",
     "0034_networks.sql": "58e92e2d73d7d7b6d358ed984d789ac8",
     "0034_networks_comments.sql": "fcb603e7e6a1a188253939f96fe18d3c",
-    "0038_cells.duckdb.sql": "7f4a9d9c45961f9f0e880476c0a40256",
     "0040_keep.sql": "2bc4f3e7098ee7c4d0139465901c29c8",
     "0041_pair_versions.duckdb.sql": "46c66d8822f05c67f4648359e170e693",
     "0045_network_kinds.postgres.sql": "b572afb712c7fee32e06d7920fe50e47",

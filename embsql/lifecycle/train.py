@@ -31,7 +31,6 @@ from embsql.lifecycle import (
     search,
     test_set,
 )
-from embsql.lifecycle.cells import in_cells
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (
     Measured,
@@ -458,13 +457,10 @@ def _write(
         "interactions": len(data),
     }
     with engine.transaction():
-        rows = run_rows.tables(run, data, embeddings)
-        if plan.search_cells:
-            rows = in_cells(engine, run, embeddings.similarity, rows)
-        for table, columns in rows:
+        for table, columns in run_rows.tables(run, data, embeddings):
             write_table(engine, int(run.run_id or 0), table, columns)
-        if embeddings.network or plan.search_cells:
-            installation.install_readers(engine)
+        if embeddings.network:
+            installation.install_networks(engine)
         write_measured(engine, run, measured)
         newest = data.newest_event(int(time.time() * 1e6))
         finish(
