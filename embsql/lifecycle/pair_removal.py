@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from embsql.engines import Engine
 from embsql.lifecycle.named_statements import execute_named, query_named
-from embsql.lifecycle.pair_versions import begin_series, columns_of
 from embsql.sqlfiles.files import statements
 
 
@@ -42,5 +41,8 @@ def forget_pairs(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
 
 def _set_apart(engine: Engine, run_id: int) -> None:
     """Give a run that shares its snapshot a series of its own: what it loses others keep."""
+    # here: pyarrow is slow to import
+    from embsql.lifecycle.pair_versions import begin_series, columns_of
+
     rows = engine.ask(statements()["pairs_but"], parent_run=run_id, users=[])
     begin_series(engine, run_id, [columns_of(rows)])

@@ -443,8 +443,10 @@ $embsql$;
 
 -- Why a run's rows do not know what a user had done by an instant; NULL where they do.
 CREATE OR REPLACE FUNCTION embsql_internal.unknown_as_of(run bigint, person text, until timestamp) RETURNS text
-LANGUAGE sql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
+BEGIN
+RETURN (
 SELECT CASE
     WHEN abs(coalesce(record.newest_event, 0)) NOT BETWEEN 1e14 AND 1e16 AND EXISTS ( -- microseconds
         SELECT FROM embsql.interactions AS past WHERE past.run_id = run AND past.user_id = person
@@ -469,6 +471,8 @@ LEFT JOIN embsql.networks AS network ON network.run_id = record.run_id
 LEFT JOIN embsql.source_checks AS finding
     ON finding.run_id = record.run_id AND finding.check_name = 'repeated pairs'
 WHERE record.run_id = run
+);
+END
 $embsql$;
 
 -- What a user had done until an instant, in one row: events for a network, or pairs with their weights; and all that was seen

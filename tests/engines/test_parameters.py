@@ -225,6 +225,7 @@ def test_what_a_server_expects_where_a_value_has_no_type(address: str) -> None:
         "int": "double precision",
         "vector": "text",
         "double[]": "double precision[]",
+        "timestamp": "timestamp without time zone",
         "timestamp[]": "timestamp without time zone[]",
     }
     with psycopg.connect(address, cursor_factory=psycopg.RawCursor) as connection:

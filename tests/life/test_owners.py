@@ -268,9 +268,9 @@ def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(
     parts = (
         "item_embeddings",
         "user_embeddings",
-        "interactions",
         "training_log",
         "source_checks",
+        *(() if db.engine.embedded else ("interactions",)),
     )
     for table in (*parts, "tower_features", "tower_layers"):
         db.engine.run(f"UPDATE embsql.{table} SET run_id = {1000 + run}")
