@@ -62,7 +62,7 @@ FROM ordered
 PART = "SELECT user_id, item_id, event_time FROM meetings WHERE part IN ({parts})"
 K = 20
 RECOMMEND = "SELECT * FROM embsql.recommend('{model}', $id, k => 10)"
-LATE = 10**15  # a time that is later than all in generated events
+LATE = 2  # moments of what is new; training has 1
 
 
 def options(parser: argparse.ArgumentParser) -> None:
