@@ -87,6 +87,10 @@ SMALL = {
         *("--dim", "4", "--epochs", "1", "--sessions", "200"),
         *("--prefixes", "2", "--length", "2", "--repeat", "1"),
     ],
+    "storage": [
+        *("--events", "2000", "--users", "50", "--items", "40"),
+        *("--dim", "4", "--retrainings", "1"),
+    ],
     "prepare": ["--rows", "5000", "--repeat", "1"],
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
     "neural": ["--epochs", "1", "--seeds", "1", "--steps", "1", "--repeat", "1"],
