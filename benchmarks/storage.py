@@ -18,11 +18,15 @@ import embsql
 from benchmarks._lines import line
 
 EVENTS = """
+CREATE TABLE IF NOT EXISTS events (user_id VARCHAR, item_id VARCHAR, event_time TIMESTAMP)
+"""
+MORE = """
+INSERT INTO events
 SELECT
-    'user-' || lpad(CAST(floor({users} * pow(random(), 2)) AS VARCHAR), 8, '0') AS user_id,
-    'item-' || lpad(CAST(floor({items} * pow(random(), 3)) AS VARCHAR), 8, '0') AS item_id,
-    TIMESTAMP '2026-01-01' + to_days({day}) + to_seconds(86400 * random()) AS event_time
-FROM range({events})
+    'user-' || lpad(CAST(floor($users * pow(random(), 2)) AS VARCHAR), 8, '0') AS user_id,
+    'item-' || lpad(CAST(floor($items * pow(random(), 3)) AS VARCHAR), 8, '0') AS item_id,
+    TIMESTAMP '2026-01-01' + to_days($day) + to_seconds(86400 * random()) AS event_time
+FROM range($events)
 """
 BLOCKS = """
 SELECT block_size, used_blocks, free_blocks FROM pragma_database_size()
@@ -39,7 +43,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retrainings", type=int, default=10)
     parser.add_argument("--growth", type=float, default=0.01, help="of each (0.01)")
     parser.add_argument(
-        "--keep", type=int, default=10, help="runs besides the live one"
+        "--keep", type=int, default=10, help="runs that were live before"
     )
 
 
@@ -59,13 +63,11 @@ def measure(options: argparse.Namespace) -> None:
 
 def _grow(path: Path, options: argparse.Namespace, day: int, events: int) -> None:
     """Add the events of a day to the source."""
-    select = EVENTS.format(
-        users=options.users, items=options.items, day=day, events=events
-    )
+    sizes = {"users": options.users, "items": options.items}
     with duckdb.connect(path) as source:
         source.execute("SELECT setseed($1)", [1 / (day + 2)])
-        source.execute(f"CREATE TABLE IF NOT EXISTS events AS {select} LIMIT 0")
-        source.execute(f"INSERT INTO events {select}")
+        source.execute(EVENTS)
+        source.execute(MORE, {**sizes, "day": day, "events": events})
 
 
 def _train(path: Path, events: Path, options: argparse.Namespace) -> None:

@@ -2,9 +2,9 @@
 # Guess: what a committed statement wrote into the log is read again when the file is opened after its process was
 # killed; a comment on a column, which changes no row, least of all stands in the way.
 # Behavior: in DuckDB 2.0.0 COMMENT ON COLUMN of a table whose CHECK calls a function (isfinite) makes the log
-# unreadable: opening the file is an error that asks for the extension core_functions, which is built in. The same file
-# can be attached by a process that has another database open, and after a CHECKPOINT there it opens again. COMMENT ON
-# TABLE does no harm, nor does the CHECK without a comment.
+# unreadable, and so does a column that is added to it: opening the file is an error that asks for the extension
+# core_functions, which is built in. The same file can be attached by a process that has another database open, and after
+# a CHECKPOINT there it opens again. COMMENT ON TABLE does no harm, nor does the CHECK alone.
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -44,6 +44,7 @@ print("duckdb", duckdb.__version__)
 assert opens("check_alone")
 assert opens("comment_on_table", "COMMENT ON TABLE t IS 'a table'")
 assert not opens("comment_on_column", "COMMENT ON COLUMN t.y IS 'a column'"), "it is read again now"
+assert not opens("column_added", "ALTER TABLE t ADD COLUMN z INTEGER"), "it is read again now"
 path = os.path.join(sys.argv[1], "comment_on_column")
 with duckdb.connect() as other:
     other.execute(f"ATTACH '{path}' AS blocked; CHECKPOINT blocked")

@@ -239,10 +239,12 @@ def map_rows(rows: Frame, function: Function, schema: pa.Schema) -> Frame:
 
 def map_block(rows: Frame, function: Function, schema: pa.Schema) -> Frame:
     """What a function makes of (block,) and all rows of that block, for every block."""
-    # Spark reads a function's annotations, and fails on those of a partial one
-    # (findings/pyspark_partial_in_arrow.sh); of a lambda there are none
-    plain = lambda key, rows: function(key, rows)  # noqa: E731, PLW0108 - a def has annotations
-    return rows.groupBy("block").applyInArrow(plain, _columns(schema))
+    # Spark reads a function's annotations, and fails on those of a partial one; a lambda has none,
+    # see findings/pyspark_partial_in_arrow.sh
+    return rows.groupBy("block").applyInArrow(
+        lambda key, part: function(key, part),  # noqa: PLW0108 - the function itself may be partial
+        _columns(schema),
+    )
 
 
 def map_blocks(

@@ -258,20 +258,39 @@ def _events_read(
 
     (b + 1,), (t,)
     """
-    begin, end = prefixes.begin[batch], prefixes.end[batch]  # (b,)
-    if network.kind != "gru_distinct":
-        begin = np.maximum(begin, end - network.max_length)
+    begin = prefixes.begin[batch]  # (b,)
+    end = prefixes.end[batch]  # (b,)
+    if network.kind == "gru_distinct":
+        return _distinct_events(prefixes, begin, end, embeddings, network)
+    return _ranges(np.maximum(begin, end - network.max_length), end)
+
+
+def _ranges(begin: Int64, end: Int64) -> tuple[Int64, Int64]:
+    """Where each of some ranges (b,) starts when they follow one another, and their numbers.
+
+    (b + 1,), (t,)
+    """
     length = end - begin  # (b,)
     offsets = np.concatenate(([0], np.cumsum(length)))  # (b + 1,)
-    event = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], length)  # (t,)
-    if network.kind != "gru_distinct":
-        return offsets, event
+    numbers = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], length)  # (t,)
+    return offsets, numbers
+
+
+def _distinct_events(
+    prefixes: Prefixes,
+    begin: Int64,
+    end: Int64,
+    embeddings: Embeddings,
+    network: Network,
+) -> tuple[Int64, Int64]:
+    """As `_events_read`: the last event of each item that has a vector, the latest of these."""
+    _, event = _ranges(begin, end)  # (t,)
     scale = embeddings.fold_in.item_scale  # (i,)
     assert scale is not None  # noqa: S101 - for mypy: whoever trains a network gives it
-    row = np.repeat(np.arange(len(batch)), length)  # (t,)
+    row = np.repeat(np.arange(len(begin)), end - begin)  # (t,)
     kept = _last_of_each(row * len(scale) + prefixes.item[event])  # (s,)
     kept = kept[scale[prefixes.item[event[kept]]] > 0]
-    counts = np.bincount(row[kept], minlength=len(batch))  # (b,)
+    counts = np.bincount(row[kept], minlength=len(begin))  # (b,)
     first = np.cumsum(counts) - network.max_length  # (b,)
     kept = kept[np.arange(len(kept)) >= first[row[kept]]]
     counts = np.minimum(counts, network.max_length)

@@ -65,8 +65,8 @@ def of_every_pair(pairs: Interactions) -> Interactions:
     As histories are cut, and have no items that a run did not know.
     """
     events = pairs.events_by_time()
-    assert events.time is not None  # noqa: S101 - for mypy: as above
-    assert pairs.time is not None  # noqa: S101 - for mypy: as above
+    assert events.time is not None  # noqa: S101 - for mypy: who is retrained in order has times
+    assert pairs.time is not None  # noqa: S101 - for mypy: they are the last of these times
     lone = np.setdiff1d(np.arange(len(pairs)), events.pair)  # (l,)
     pair = np.concatenate([events.pair, lone])  # (m,)
     time = np.concatenate([events.time, pairs.time[lone]])  # (m,)

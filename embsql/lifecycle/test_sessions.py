@@ -153,7 +153,7 @@ def _of_lists(engine: Engine, given: _Lists, run: Run) -> SessionTest:
     events = data.events_by_time()
     rows = np.array(data.users.to_pylist(), np.int64)  # (sessions,) their names
     row = rows[data.user[events.pair]]  # (events,)
-    assert events.time is not None  # noqa: S101 - for mypy: it is the position
+    assert events.time is not None  # noqa: S101 - for mypy: _events gives each its position as time
     is_target = events.time == asked.length[row]  # (events,)
     time = _times(asked, row, events.time, run)  # (events,)
     data = replace(data, events=replace(events, time=time))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -27,7 +28,7 @@ class EmbeddingTable(nn.Parameter):  # type: ignore[misc]  # torch is untyped
         return len(self) > LARGE_TABLE_ROWS
 
 
-class Optimizer:
+class Optimizer(ABC):
     """What moves parameters by their gradients.
 
     Its own, as torch's class loads torch's compiler when the first is made: two seconds of every
@@ -39,9 +40,9 @@ class Optimizer:
         self.lr = lr
         self.state: dict[int, Tensors] = {}  # of those that were ever moved, by number
 
+    @abstractmethod
     def step(self) -> None:
         """Move the parameters that have a gradient."""
-        raise NotImplementedError
 
     def load_state(self, state: dict[int, Tensors]) -> None:
         """Go on from the state of an optimizer of as many parameters."""

@@ -172,9 +172,9 @@ def test_sessions_are_the_same_question_as_their_prefixes(
         for items in sessions.values()
         for n in range(1, len(items))
     )
-    options = json.dumps({"test": lists.replace("'", "''"), "k": 3})
     if each.engine.embedded:
-        each.ask(f"CALL embsql.evaluate('als', options => '{options}')")
+        options = json.dumps({"test": lists, "k": 3})
+        each.ask("CALL embsql.evaluate('als', options => $options)", options=options)
     else:
         each.evaluate("als", test=lists, k=3)
     found = each.ask(
