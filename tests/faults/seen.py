@@ -47,6 +47,7 @@ WHERE t.table_catalog = current_database() AND t.table_schema IN ('main', 'publi
     AND t.table_type = 'BASE TABLE'
 ORDER BY name
 """
+# A file keeps each pair once, so that what a run read there is a view.
 OF_RUNS = """
 SELECT c.table_name AS name
 FROM information_schema.columns AS c
@@ -56,7 +57,7 @@ JOIN information_schema.tables AS t
 WHERE c.table_catalog = current_database()
     AND c.table_schema = 'embsql'
     AND c.column_name = 'run_id'
-    AND t.table_type = 'BASE TABLE'
+    AND (t.table_type = 'BASE TABLE' OR c.table_name = 'interactions')
 ORDER BY name
 """
 LOGS = {
