@@ -237,7 +237,7 @@ class DropModel:
 
 @dataclass(frozen=True, kw_only=True)
 class PythonModel:
-    """Options of embsql.dbt.train beside those of training."""
+    """Options of embsql.dbt.train besides those of training."""
 
     name: ClassVar[str] = "embsql.dbt.train"
     help: ClassVar[str] = "embsql train --help"

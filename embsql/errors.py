@@ -311,7 +311,7 @@ class NotTraining(EmbsqlError):
 class BadFeatures(EmbsqlError):
     """{option} gives {found}.
 
-    It must be a SELECT with a row for each id and, beside the id, what is known of it.
+    It must be a SELECT with a row for each id and, next to the id, what is known of it.
     """
 
 

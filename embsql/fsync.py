@@ -30,7 +30,7 @@ def fsync_path(path: Path) -> None:
 
 @contextmanager
 def replacement(path: Path) -> Iterator[Path]:
-    """Where to write what will replace a file: the same name in a folder beside it.
+    """Where to write what will replace a file: the same name in a folder next to it.
 
     The folder is gone when the block ends, and so are those of whoever was killed in theirs. One
     replaces files in a folder at a time: of two, one would lose the other's work.

@@ -29,5 +29,5 @@ SELECT embsql_internal.note_job(
 -- postpone_job: back into the queue for someone else's training of the model to end; that was no attempt
 SELECT embsql_internal.note_job($job_id, $worker, $attempts, 'queued', NULL, $error, INTERVAL '5 seconds', FALSE)
 
--- release_claims: all that a worker has when it is told to stop, for another to begin at once; that was no attempt
+-- release_claims: all that a worker has when it is asked to stop, for another to begin at once; that was no attempt
 SELECT embsql_internal.release_claims($worker, $host, $pid, $process)

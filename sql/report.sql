@@ -14,7 +14,7 @@ FROM embsql.runs($model) AS known
 SELECT judged.verdict, judged.reason, judged.compared_run, judged.difference, judged.ci_low, judged.ci_high
 FROM embsql.gate($model) AS judged
 
--- evaluation: How good it is, beside what is popular and item-kNN.
+-- evaluation: How good it is, against what is popular and item-kNN.
 SELECT
     figure.split, figure.segment, figure.metric, figure.k, figure.value, figure.ci_low, figure.ci_high,
     figure.popular_value, figure.itemknn_value
@@ -101,7 +101,7 @@ FROM embsql.drift($before, $model) AS moved
 SELECT found.entity, found."check" AS name, found.value, found.threshold, found.ok
 FROM embsql.embedding_health($model) AS found
 
--- cold: Which share of users and items were met only once or never.
+-- cold: Which share of users and items have only one interaction or none.
 SELECT 'item' AS entity, CAST(avg(CASE WHEN item.interactions <= 1 THEN 1 ELSE 0 END) AS FLOAT8) AS cold
 FROM embsql.item_embeddings AS item
 WHERE item.run_id = embsql.live_run($model)
@@ -141,7 +141,7 @@ SELECT drawn.user_id AS subject, drawn.interactions FROM drawn WHERE drawn.draw 
 -- similar_items: What is like an item.
 SELECT near.item_id, near.rank, near.score FROM embsql.similar_items($model, $subject, k => 5) AS near
 
--- history_of: What a user met last.
+-- history_of: What a user interacted with last.
 SELECT past.item_id, past.weight
 FROM embsql.interactions AS past
 WHERE past.run_id = embsql.live_run($model) AND past.user_id = $subject

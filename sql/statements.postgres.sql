@@ -212,10 +212,10 @@ SELECT
     embsql_internal.network_state($run_id, history.items, history.moments) AS embedding
 FROM (
     SELECT
-        event.person, array_agg(event.item_id ORDER BY event.place) AS items,
-        array_agg(embsql_internal.moment(event.event_time) ORDER BY event.place) AS moments
+        event.person, array_agg(event.item_id ORDER BY event.ordinal) AS items,
+        array_agg(embsql_internal.moment(event.event_time) ORDER BY event.ordinal) AS moments
     FROM unnest(CAST($users AS bigint[]), CAST($items AS text[]), CAST($times AS bigint[]))
-        WITH ORDINALITY AS event (person, item_id, event_time, place)
+        WITH ORDINALITY AS event (person, item_id, event_time, ordinal)
     GROUP BY event.person
 ) AS history
 ORDER BY history.person ASC

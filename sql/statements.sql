@@ -503,14 +503,14 @@ ORDER BY past.user_id ASC, past.position ASC
 SELECT history.person, state.embedding
 FROM (
     SELECT
-        event.person, list(event.item_id ORDER BY event.place ASC) AS items,
-        list(embsql_internal.moment(event.event_time) ORDER BY event.place ASC) AS moments
+        event.person, list(event.item_id ORDER BY event.ordinal ASC) AS items,
+        list(embsql_internal.moment(event.event_time) ORDER BY event.ordinal ASC) AS moments
     FROM (
         SELECT
             unnest(CAST($users AS BIGINT[])) AS person,
             unnest(CAST($items AS VARCHAR[])) AS item_id,
             unnest(CAST($times AS BIGINT[])) AS event_time,
-            generate_subscripts(CAST($users AS BIGINT[]), 1) AS place
+            generate_subscripts(CAST($users AS BIGINT[]), 1) AS ordinal
     ) AS event
     GROUP BY event.person
 ) AS history

@@ -62,6 +62,7 @@ FROZEN = {
     "0040_keep.sql": "2bc4f3e7098ee7c4d0139465901c29c8",
     "0041_pair_versions.duckdb.sql": "46c66d8822f05c67f4648359e170e693",
     "0045_network_kinds.postgres.sql": "b572afb712c7fee32e06d7920fe50e47",
+    "0049_ordinal.postgres.sql": "24630a788e4eb063a67a11c0026d46da",
 }
 
 

@@ -1,4 +1,4 @@
-"""Users by what they met: means of vectors that items bring along."""
+"""Users by their items: means of vectors that items bring along."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Content:
     """Users as means of vectors that items bring along; nothing is trained.
 
     The vectors (of texts, images, another model) are a column of lists of numbers in
-    `item_features`. A user's vector is the mean of those met, by weight, recency or both, and
-    scores are cosines. An item without a vector is met without consequence and never recommended;
+    `item_features`. A user's vector is the mean of its items', by weight, recency or both, and
+    scores are cosines. An item without a vector counts for nothing and is never recommended;
     `embsql.source_checks` tells how many there are.
 
     With `like_threshold` the weights are ratings: items rated so or higher count as liked, others
@@ -44,11 +44,11 @@ class Content:
 
     # the column that holds them; none: the only one there is
     vector_col: str | None = None
-    # whether an item met with more weight counts more
+    # whether an item with more weight counts more
     weighting: Literal["weight", "equal"] = "weight"
     # days before a user's last event that halve what one counts; none: all count
     half_life: Positive | None = None
-    # the least rating of an item that is liked; none: everything met is liked
+    # the least rating of an item that is liked; none: every item is liked
     like_threshold: float | None = None
     # how much the mean of the disliked is taken off; 0 leaves them out
     dislike_weight: NonNegative = 0.5

@@ -35,13 +35,13 @@ K = 20
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
-    """Matrix factorization that falls back on content for items that few have met.
+    """Matrix factorization that falls back on content for items with few interactions.
 
     Users and items are solved in turn as `als` does, but an item is not drawn to zero: it is drawn
     to the vector that its features predict, by a linear map that is learned along with it
     (regression-based latent factors: Agarwal and Chen, 2009). `prior_strength` says how many
-    interactions the features of an item are worth; an item met less often lies near the prediction,
-    one met more often where its own history puts it, and in between it moves smoothly.
+    interactions the features of an item are worth; an item with fewer lies near the prediction,
+    one with more where its own history puts it, and in between it moves smoothly.
 
     Features are any columns of `item_features`: vectors from elsewhere (lists of numbers, taken as
     directions) and categories, tags, words, numbers and times. Where `prior_strength` is left out,

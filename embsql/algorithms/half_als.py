@@ -31,16 +31,17 @@ class HalfALS:
 
     The vectors (of texts, images, another model) are a column of lists of numbers in
     `item_features`; they are stored as given. Each user is the least-squares solution for them of
-    the implicit objective of `als`: what was met should score 1 and everything else 0, the latter
-    with a small weight. Where a mean asks what the items met have in common, the solution also asks
-    what sets them apart from all others, so directions that every item shares carry nothing (Hu,
-    Koren and Volinsky, 2008, equation 4, for fixed item factors; the first half step of iALS).
+    the implicit objective of `als`: what was observed should score 1 and everything else 0, the
+    latter with a small weight. Where a mean asks what a user's items have in common, the solution
+    also asks what sets them apart from all others, so directions that every item shares carry
+    nothing (Hu, Koren and Volinsky, 2008, equation 4, for fixed item factors; the first half step
+    of iALS).
 
-    An item without a vector is zero: met without consequence and scored 0. Lengths matter, as they
+    An item without a vector is zero: it counts for nothing and scores 0. Lengths matter, as they
     do in a score.
 
     With fixed_side=users it is the other way round: the vectors are a column of `user_features`,
-    and each item is solved for the users who met it; so an item that came later has its place among
+    and each item is solved for the users who have it; so an item that came later has its row among
     users whom another model knows.
     """
 

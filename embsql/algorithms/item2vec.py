@@ -50,8 +50,8 @@ class Item2Vec:
     shifted positive pointwise mutual information and factorized (Levy and Goldberg, 2014, "Neural
     word embedding as implicit matrix factorization"): the same bytes for any number of threads.
 
-    Columns of `item_features` that `metadata_cols` names join the sequences as tokens beside their
-    items (Vasile, Smirnova and Conneau, 2016, "Meta-Prod2Vec"), so that items seldom met come near
+    Columns of `item_features` that `metadata_cols` names join the sequences as tokens next to their
+    items (Vasile, Smirnova and Conneau, 2016, "Meta-Prod2Vec"), so that rare items come near
     others of their kind.
 
     Items get their input vectors, less the mean of all, at length 1; in cbow, where those learn

@@ -41,18 +41,18 @@ class Node2Vec:
     every p and q, and go straight into skip-gram with negative sampling: memory does not grow with
     their number. Edges are walked by their weight.
 
-    nodes=both: users next to the items they met. No user knows another, so a step leads back or to
+    nodes=both: users next to their items. No user knows another, so a step leads back or to
     a new node, and p and q only act through p/q. nodes=items: every item next to the `n_neighbors`
     items whose users are most alike by cosine, of those at least `min_similarity` alike, and next
     to those it is such a neighbor of; with `max_event_distance` or `max_time_gap` only users count
-    who met both items so near to one another. A history of more than 5,000 items is left out of
+    who have both items so near to one another. A history of more than 5,000 items is left out of
     that: the work grows with its square. graph, a SELECT of source_node, target_node and weight
     given to training, takes the place of the items' graph: edges count in both directions, those
     given more than once are added up. The items' graph that was walked is in embsql.graph_edges.
 
     A user's vector is the mean of the vectors of the user's items, by weight, which SQL repeats for
     any history. An item without neighbors is never walked: its vector is zero. An item that
-    everybody met slows nothing down: a step costs about the same whatever the degree. With
+    everybody has slows nothing down: a step costs about the same whatever the degree. With
     warm_start, training goes on from the live run's vectors.
     """
 
@@ -75,7 +75,7 @@ class Node2Vec:
     # nodes on either side of a node in a walk that count as its context
     window: Count = 3
     negatives: Count = 5  # random nodes that each pair is contrasted with
-    # nodes are drawn as negatives as often as they are met, to this power
+    # nodes are drawn as negatives as often as they are visited, to this power
     ns_exponent: float = 0.75
     lr: Positive = 0.8  # length of the first steps; Adagrad shortens later ones
     # items that every item is joined with; more blur what is alike

@@ -220,7 +220,7 @@ def _evaluate(engine: Engine, call: Call, run: Any, query: str | None) -> str:
 
 
 def _predict(engine: Engine, call: Call, run: Any, query: str | None) -> str:
-    """The groups of everything, or of what a query gives, beside its other columns."""
+    """The groups of everything, or of what a query gives, next to its other columns."""
     if query is None:
         return _plain(engine, call, run, None)
     _need_ml(engine)

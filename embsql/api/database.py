@@ -515,7 +515,7 @@ class Database:
         """Write a run's map, with clusters and neighbors, into a file that other tools open.
 
         A .parquet is for Embedding Atlas, datamapplot and data frames, a .tsv, with a .metadata.tsv
-        beside it, for TensorBoard's projector. `labels` is a source (as of `train`) of entity_id
+        next to it, for TensorBoard's projector. `labels` is a source (as of `train`) of entity_id
         and label: what items, or users, are called. Raises an `embsql.errors.EmbsqlError`: NoMap
         where `project` was not called before.
         """
@@ -609,7 +609,7 @@ class Database:
         They arrive byte for byte, under the same run_id.
 
         `models` are 'shop' (its live run) or 'shop@7'; without any, the live run of every model. A
-        DuckDB file is written beside and swapped in, so that its readers never meet a lock. In
+        DuckDB file is written next to it and swapped in, so that its readers never meet a lock. In
         Spark ("spark", an sc:// address or an open session) tables are Parquet, and the questions
         functions of its SQL.
         """

@@ -148,7 +148,7 @@ def _lists(vectors: Float32) -> pa.LargeListArray:
 
 
 def to_projector(table: pa.Table, path: str) -> None:
-    """Write the vectors without names, and the other columns beside, in `x.metadata.tsv`."""
+    """Write the vectors without names, and the other columns in `x.metadata.tsv`."""
     np.savetxt(path, as_matrix(table["embedding"]), fmt="%.9g", delimiter=TAB)
     columns = table.drop(["embedding"])
     cells = [_cells(column).to_pylist() for column in columns.columns]

@@ -116,7 +116,7 @@ def types_of(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
 
 
 def plain_type(word: str) -> str:
-    """A type's name without its schema, which is told where it is not on the path.
+    """A type's name without its schema, which is named where it is not on the path.
 
     Without its quotes too, which a session may put around every name (but "char" is a type).
     """

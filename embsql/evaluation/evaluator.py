@@ -1,4 +1,4 @@
-"""How good a model is on held-out interactions, with intervals, beside two baselines.
+"""How good a model is on held-out interactions, with intervals, against two baselines.
 
 The baselines are popular items and item-kNN.
 """

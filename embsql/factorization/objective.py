@@ -105,7 +105,7 @@ def random_factors(dim: int, seed: int) -> Callable[[int], Float32]:
 
 
 def without_specks(factors: Float32) -> Float32:
-    """Factors (n, f) with 0 for entries that are nothing beside their row's largest, or beside 1.
+    """Factors (n, f) with 0 for entries that are nothing next to their row's largest, or next to 1.
 
     What is factorized is about 1, and no float32 sum feels them. They are left where dimensions
     exceed what the data fill, or where regularization wins; pgvector refuses to multiply what comes

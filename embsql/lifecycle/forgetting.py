@@ -1,7 +1,7 @@
 """Forgetting a person: gone from every run there is, and from those that are being made.
 
 What is finished is cleared run by run, the live ones first. What is being made may hold the person
-in memory: it is told by a hash of the id, and leaves them out in the transaction that makes it
+in memory: it gets a hash of the id, and leaves them out in the transaction that makes it
 ready. Whoever forgets and whoever writes rows of a run both change the run's own row, so that one
 of the two comes second and sees the other. See docs/decisions/0017.
 """
@@ -118,7 +118,7 @@ def _erase(
 
 
 def _reword(engine: Engine, user_id: str) -> None:
-    """Blank the id where what went wrong is told, and quotes it or calls it a user's."""
+    """Blank the id in what went wrong, where it quotes it or calls it a user's."""
     if not engine.embedded:
         execute_named(engine, "forget_in_jobs", user_id=user_id)
         return

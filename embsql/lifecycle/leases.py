@@ -34,7 +34,7 @@ from embsql.stopping import Stopped, Work
 # seconds between signs of life; a lease ends 60 seconds after the last
 HEARTBEAT_INTERVAL = 10.0
 # Seconds between looks at whether someone wants the run to stop: more where looking would else take
-# more than its share of the time, but not so many that a cancel is heard late.
+# more than its share of the time, but not so many that a cancel is seen late.
 POLL_INTERVAL = 0.25
 LONGEST_INTERVAL = 1.5
 POLL_SHARE = 0.01

@@ -1,4 +1,4 @@
-"""How good vectors are: on a part of the interactions or a test, and beside the live run's."""
+"""How good vectors are: on a part of the interactions or a test, and against the live run's."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def _candidate(
 
 
 def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Comparison:
-    """The run beside the live one."""
+    """The run to compare with the live one."""
     record = registry.live_record(engine, plan.model_name)
     if record is None:
         return Comparison("none", reason="nothing was live")
@@ -278,7 +278,7 @@ def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Com
 def _anew(
     engine: Engine, reader: Engine, plan: Plan, new: Candidate, record: dict[str, Any]
 ) -> Comparison | None:
-    """The run beside the live one's algorithm and options, trained anew.
+    """The run with the live one's algorithm and options, trained anew.
 
     None where the live run's vectors were never trained.
     """

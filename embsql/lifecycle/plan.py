@@ -140,7 +140,7 @@ class Plan:
 
     @property
     def _training(self) -> dict[str, tuple[bool, str]]:
-        """Whether the algorithm reads what is given beside the source, where it is to train."""
+        """Whether the algorithm reads what is given besides the source, where it is to train."""
         algorithm = self.algorithm
         checks = self._in_spark if self.device == "spark" else {}
         if self.device == "cuda" and not algorithm.on_gpu:

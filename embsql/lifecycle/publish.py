@@ -328,7 +328,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
 
     Otherwise it is gone.
 
-    It has the file's own name, in a folder beside it: DuckDB calls a database by that name.
+    It has the file's own name, in a folder next to it: DuckDB calls a database by that name.
     """
     path = _path(source, target)
     try:

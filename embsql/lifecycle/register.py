@@ -50,7 +50,7 @@ def register_embeddings(
 
 
 def _given(engine: Engine, items: Source, users: Source | None) -> Interactions:
-    """The vectors as features of users and items who have not met."""
+    """The vectors as features of users and items without interactions."""
     item_ids, of_items = _side(engine, items, "item")
     if not users:
         return items_without_interactions(item_ids, of_items)
@@ -63,7 +63,7 @@ def _given(engine: Engine, items: Source, users: Source | None) -> Interactions:
 
 
 def items_without_interactions(ids: pa.StringArray, features: pa.Table) -> Interactions:
-    """Items that nobody has met, by their ids (n,) in order, with what is known of each."""
+    """Items without interactions, by their ids (n,) in order, with what is known of each."""
     nobody = np.empty(0, np.int32)
     return Interactions(
         nobody,

@@ -135,7 +135,7 @@ def _digest(folder: Path) -> bytes:
 
 
 def _read(engine: Engine, items: Source, encoder: Encoder, run: Run) -> Interactions:
-    """The items with the vectors of their texts, who have met nobody. Raises BadFeatures."""
+    """The items with the vectors of their texts, without interactions. Raises BadFeatures."""
     ids, texts = _texts(engine, items)
     distinct = texts.dictionary_encode()
     kept = [

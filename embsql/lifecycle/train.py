@@ -270,7 +270,7 @@ def _run_stages(
     if split_name and test is None:
         measured = measure_on_a_part(engine, reader, plan, data, run)
     run.phases.enter(TRAINING)
-    run.before = before  # only now: it has met what the evaluation holds out
+    run.before = before  # only now: it has seen what the evaluation holds out
     embeddings = fit(plan.algorithm, data, run)
     give_back()
     if test is not None:

@@ -277,7 +277,7 @@ def fit_neural_content(
         events,
         2,
         algorithm=options.name,
-        need="a user who met two items with vectors",
+        need="a user with two items that have vectors",
     )  # (n,)
     batch_size = effective_batch_size(options.batch_size, len(learners))
     n_batches = math.ceil(len(learners) / batch_size)

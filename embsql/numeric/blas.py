@@ -1,4 +1,4 @@
-"""Products by BLAS with one thread for each of ours: those of its own would spin beside them."""
+"""Products by BLAS with one thread for each of ours: those of its own would spin next to them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Threads share out rows, each row is computed by one of them in a fixed order, and the ranges do not
 depend on their number: neither do the clusters. The products are made here rather than by BLAS,
-whose threads spin beside ours, and consumed while they are in the first cache.
+whose threads spin next to ours, and consumed while they are in the first cache.
 """
 
 from __future__ import annotations

@@ -24,5 +24,5 @@ def _of(subject: Subject, entity: str) -> list[dict[str, Any]]:
 
 
 def _unnamed(row: dict[str, Any]) -> bool:
-    """Whether a cluster goes by its best known members, which stand beside it anyway."""
+    """Whether a cluster goes by its best known members, which stand next to it anyway."""
     return bool(row["label"] == ", ".join(row["top_ids"]))

@@ -178,7 +178,7 @@ def train(
 
 
 def _is_dry_run() -> bool:
-    """Whether dbt was told to build without data, or with a part of it."""
+    """Whether dbt was asked to build without data, or with a part of it."""
     from dbt.flags import get_flags
 
     flags = get_flags()
@@ -205,7 +205,7 @@ def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
 def invoke(
     words: Sequence[str], address: str | None, log: Callable[[str], None]
 ) -> bool:
-    """Run dbt in this process, with a worker beside it when the profile's database is PostgreSQL.
+    """Run dbt in this process, with a worker at its side when the profile's database is PostgreSQL.
 
     The worker serves `address`, or where the profile leads. Of models that were built the page is
     written that their meta.embsql.report names. Whether dbt succeeded, which has said why not.

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from embsql.engines.postgres import PostgreSQL
 
 CHANNEL = "embsql_jobs"
-# seconds between looks at the queue when nothing is heard; what was put off comes due without a
+# seconds between looks at the queue when nothing is notified; what was put off comes due without a
 # word
 POLL_INTERVAL = 5.0
 MAX_ATTEMPTS = 5  # of a job that fails for no fault of its own
@@ -69,7 +69,7 @@ MAX_ERROR_LINES = 5  # of a message that are kept
 
 
 def run(address: str, *, once: bool = False, log: Callable[[str], None]) -> None:
-    """Work until told to stop (SIGTERM, Ctrl-C), or with `once` until nothing is due.
+    """Work until asked to stop (SIGTERM, Ctrl-C), or with `once` until nothing is due.
 
     Raises NoWorker.
     """
@@ -116,7 +116,7 @@ class Worker:
         self._stopping = self._alone = False
         self._pooled = self.engine.pooled()
         self._how = (
-            f", every {POLL_INTERVAL:g} seconds, as behind a pooler none is heard"
+            f", every {POLL_INTERVAL:g} seconds, as a pooler passes no notification on"
             if self._pooled
             else ""
         )
@@ -194,7 +194,7 @@ class Worker:
                 self._without_server()
 
     def _wait(self) -> None:
-        """Until somebody leaves a job; behind a pooler nobody is heard, as that needs a session."""
+        """Until somebody leaves a job; a pooler passes no notification on: that needs a session."""
         if self._pooled:
             time.sleep(POLL_INTERVAL)
         else:

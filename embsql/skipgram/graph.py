@@ -52,7 +52,7 @@ def item_knn_graph(
 
     Near is the cosine of their sets of users, at least `min_similarity`; with `counts` edges weigh
     what it is made of, the number of users they share. With `max_event_distance` or `max_time_gap`
-    only users count who met the two at most so many events, or so much time, apart.
+    only users count who have the two at most so many events, or so much time, apart.
     """
     short = data.by_user().counts[data.user] <= MAX_HISTORY  # (pairs,)
     data = data.where(short)
@@ -90,7 +90,7 @@ def _symmetric(
     return CsrMatrix(indptr_of(row, n), column, data)
 
 
-# --- users who met two items near one another ----------------------------------------------------
+# --- users who have two items near one another ---------------------------------------------------
 
 
 class ItemEvents(NamedTuple):
@@ -114,7 +114,7 @@ class Limits(NamedTuple):
 def _ordered_neighbors(
     data: Interactions, k: int, max_event_distance: int, max_time_gap: int, run: Run
 ) -> tuple[Int32, Float32]:
-    """As cosine_neighbors, of users who met two items near one another; 0 lifts a limit."""
+    """As cosine_neighbors, of users who have two items near one another; 0 lifts a limit."""
     events = _events(data, timed=max_time_gap > 0)
     limits = Limits(max_event_distance or len(events.item), max_time_gap)
     users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)  # (n_items,)

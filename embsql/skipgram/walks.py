@@ -124,7 +124,7 @@ class Walks:
                 yield Block(indptr, tokens.ravel())
 
     def counts(self) -> Int64:
-        """How often each node is met in the walks of an epoch: (n,)."""
+        """How often each node is visited in the walks of an epoch: (n,)."""
         total = np.zeros(len(self.total), np.int64)
         for block in self.blocks(0):
             total += np.bincount(block.token, minlength=len(total))

@@ -305,11 +305,11 @@ def of_order(data: Interactions) -> Finding:
 
 
 def _of_the_top_item(facts: PairFacts) -> Finding:
-    """An item that most users met says nothing about any of them."""
+    """An item that most users have says nothing about any of them."""
     share = facts.top_pairs / facts.users
     affected = facts.top_pairs if share > 0.5 and facts.items > 2 else 0
-    hint = f"{share:.0%} of the users met it; a delivery fee or a default?"
-    return finding("item met by most users", affected, "warning", hint, facts.top_item)
+    hint = f"{share:.0%} of the users have it; a delivery fee or a default?"
+    return finding("item of most users", affected, "warning", hint, facts.top_item)
 
 
 def _of_weights(facts: PairFacts) -> Finding:

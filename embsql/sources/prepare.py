@@ -64,7 +64,7 @@ def prepare(
 
     Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn, BadColumnType or InexactId when
     it cannot be read at all, SourceWithoutTimes where it has none to be newer by; what is wrong
-    with the rows themselves comes back as `problem`, beside the report.
+    with the rows themselves comes back as `problem`, with the report.
     """
     with reading(engine, source) as (reader, text):
         facts, rows = _read(reader, text, columns, explicit=explicit, since=since)

@@ -1,4 +1,4 @@
-"""What is known beside interactions: users' and items' features, a graph of items."""
+"""What is known besides interactions: users' and items' features, a graph of items."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def by_id(
         given = reader.gather(text, [column])
     key = find_column(given.column_names, None, column, option)
     if key is None or given.num_columns == 1:
-        missing = f"no column {column}" if key is None else f"no column beside {key}"
+        missing = f"no column {column}" if key is None else f"no column besides {key}"
         raise BadFeatures(
             option=option,
             found=f"{missing}; its columns are {', '.join(given.column_names)}",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @cache
 def folder() -> Path:
-    """Where sql/ is: inside the wheel, or beside the package in a checkout."""
+    """Where sql/ is: inside the wheel, or next to the package in a checkout."""
     package = Path(__file__).parent.parent
     return package / "sql" if (package / "sql").is_dir() else package.parent / "sql"
 
@@ -33,7 +33,7 @@ def described_statements(name: str) -> list[tuple[str, str, str]]:
 def statements(name: str = "statements.sql", engine: str = "") -> dict[str, str]:
     """The statements of one file, by name.
 
-    `x.postgres.sql` beside `x.sql` replaces some of them there.
+    `x.postgres.sql` next to `x.sql` replaces some of them there.
     """
     own = sibling(folder() / name, engine).relative_to(folder())
     files = dict.fromkeys((name, str(own)))

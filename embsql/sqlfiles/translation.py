@@ -150,7 +150,7 @@ def _in_order(node: Any) -> Any:
     if term.args.get("desc"):
         raise UnsupportedError("array_agg sorts ascending alone")
     key, entry = term.this.sql("spark"), node.this.this.sql("spark")
-    pairs = f"ARRAY_SORT(COLLECT_LIST(STRUCT({key} AS place, {entry} AS entry)))"
+    pairs = f"ARRAY_SORT(COLLECT_LIST(STRUCT({key} AS ordinal, {entry} AS entry)))"
     return sqlglot.parse_one(f"TRANSFORM({pairs}, one -> one.entry)", read=READ)
 
 
@@ -194,7 +194,7 @@ RULES = (
 
 
 def _rank(tree: Any, function: str) -> None:
-    """Spark's LIMIT takes constants alone: in its place a condition on a row's place."""
+    """Spark's LIMIT takes constants alone: in its place a condition on a row number."""
     for node in list(tree.find_all(exp.Select)):
         limit = node.args.get("limit")
         if limit is not None and isinstance(limit.expression, exp.Greatest):
@@ -210,12 +210,12 @@ def _first_rows(node: Any, count: Any) -> Any:
     bare.set("limit", None)
     bare.set("order", None)
     number = exp.Window(this=exp.RowNumber(), order=order)
-    listed = exp.select("listed.*", exp.alias_(number, "place")).from_(
+    listed = exp.select("listed.*", exp.alias_(number, "ordinal")).from_(
         bare.subquery("listed")
     )
-    names = [f"placed.{name}" for name in node.named_selects]
-    chosen = exp.select(*names).from_(listed.subquery("placed"))
-    return chosen.where(exp.LTE(this=exp.column("place", "placed"), expression=count))
+    names = [f"ranked.{name}" for name in node.named_selects]
+    chosen = exp.select(*names).from_(listed.subquery("ranked"))
+    return chosen.where(exp.LTE(this=exp.column("ordinal", "ranked"), expression=count))
 
 
 def _of_listed(term: Any) -> Any:

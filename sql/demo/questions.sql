@@ -1,12 +1,12 @@
 -- models: What is there?
 SELECT model_name, live_run, algorithm, dim, users, items, headline_metric FROM embsql.models()
 
--- evaluation: How good is it, beside recommending what is popular and beside item-kNN?
+-- evaluation: How good is it, compared with recommending what is popular and with item-kNN?
 SELECT metric, k, value, ci_low, ci_high, popular_value, itemknn_value
 FROM embsql.evaluation('demo')
 WHERE segment = 'all' AND k = 10 AND metric IN ('recall', 'ndcg', 'hit_rate', 'coverage')
 
--- history: Who is this customer? (the last things they met)
+-- history: Who is this customer? (what they bought last)
 SELECT item_id, weight FROM embsql.interactions
 WHERE run_id = embsql.live_run('demo') AND user_id = 'USER'
 ORDER BY last_time DESC, weight DESC, item_id ASC LIMIT 5

@@ -8,7 +8,7 @@ CREATE OR REPLACE MACRO embsql.inner_product(a, b) AS list_inner_product(a, b);
 CREATE OR REPLACE MACRO embsql.vector_norm(a) AS
     sqrt(list_inner_product(CAST(a AS DOUBLE[]), CAST(a AS DOUBLE[])));
 
--- Cosine from norms that are already known: what the embedding tables keep beside every vector.
+-- Cosine from norms that are already known: what the embedding tables keep with every vector.
 CREATE OR REPLACE MACRO embsql_internal.cosine(a, norm_a, b, norm_b) AS
     list_inner_product(a, b) / nullif(norm_a * norm_b, 0);
 
@@ -296,7 +296,7 @@ CREATE OR REPLACE MACRO embsql_internal.x_ln_x(x) AS CASE WHEN x > 0 THEN x * ln
 
 -- Two runs. A matrix is the list of its rows.
 
--- What both runs have a direction of, at length 1. place puts each kind in an order that has nothing to do with the
+-- What both runs have a direction of, at length 1. ordinal puts each kind in an order that has nothing to do with the
 -- vectors: the first so many are a fixed sample.
 CREATE OR REPLACE MACRO embsql_internal.shared_vectors(run_a, run_b) AS TABLE
     WITH pair AS (
@@ -313,7 +313,7 @@ CREATE OR REPLACE MACRO embsql_internal.shared_vectors(run_a, run_b) AS TABLE
     SELECT
         pair.entity,
         pair.entity_id,
-        row_number() OVER (PARTITION BY pair.entity ORDER BY md5(pair.entity_id) ASC) AS place,
+        row_number() OVER (PARTITION BY pair.entity ORDER BY md5(pair.entity_id) ASC) AS ordinal,
         embsql.unit_vector(pair.embedding_a) AS direction_a,
         embsql.unit_vector(pair.embedding_b) AS direction_b
     FROM pair;
@@ -323,7 +323,7 @@ CREATE OR REPLACE MACRO embsql_internal.matmul_transposed(x, y) AS
     list_transform(x, lambda of_x: list_transform(y, lambda of_y: list_inner_product(of_x, of_y)));
 
 CREATE OR REPLACE MACRO embsql_internal.transposed(x) AS
-    list_transform(range(1, len(x[1]) + 1), lambda place: list_transform(x, lambda of_x: of_x[place]));
+    list_transform(range(1, len(x[1]) + 1), lambda ordinal: list_transform(x, lambda of_x: of_x[ordinal]));
 
 CREATE OR REPLACE MACRO embsql_internal.frobenius_norm_squared(x) AS
     list_sum(list_transform(x, lambda of_x: list_inner_product(of_x, of_x)));
@@ -349,10 +349,10 @@ CREATE OR REPLACE MACRO embsql_internal.alignment(run_a, run_b) AS TABLE
     WITH RECURSIVE pair AS (SELECT run_a AS of_a, run_b AS of_b),
     anchor AS (
         SELECT
-            CAST(list(s.direction_a ORDER BY s.entity ASC, s.place ASC) AS DOUBLE[][]) AS rows_a,
-            CAST(list(s.direction_b ORDER BY s.entity ASC, s.place ASC) AS DOUBLE[][]) AS rows_b
+            CAST(list(s.direction_a ORDER BY s.entity ASC, s.ordinal ASC) AS DOUBLE[][]) AS rows_a,
+            CAST(list(s.direction_b ORDER BY s.entity ASC, s.ordinal ASC) AS DOUBLE[][]) AS rows_b
         FROM pair, LATERAL embsql_internal.shared_vectors(pair.of_a, pair.of_b) AS s
-        WHERE s.place <= 5000
+        WHERE s.ordinal <= 5000
     ),
     columns_of AS (
         SELECT embsql_internal.transposed(anchor.rows_a) AS columns_a, embsql_internal.transposed(anchor.rows_b) AS columns_b
@@ -670,30 +670,30 @@ weighed AS (
         AND part.value = CASE WHEN words.kind IN ('number', 'time') THEN '' ELSE words.word END
     WINDOW alike AS (PARTITION BY words.feature)
 ),
-parts AS ( -- without a factor: what counts where nothing was met (DuckDB 1.5 answers NOT IN for all callers at once)
+parts AS ( -- without a factor: what counts where nothing is known (DuckDB 1.5 answers NOT IN for all callers at once)
     SELECT weighed.feature, weighed.embedding, CAST(weighed.factor AS DOUBLE) AS factor FROM weighed
     UNION ALL
     SELECT declared.feature, declared.embedding, NULL FROM declared
 ),
 entries AS (
     SELECT
-        parts.feature, parts.factor, unnest(parts.embedding) AS entry, unnest(range(len(parts.embedding))) AS place
+        parts.feature, parts.factor, unnest(parts.embedding) AS entry, unnest(range(len(parts.embedding))) AS ordinal
     FROM parts
 ),
 sums AS (
     SELECT
-        entries.feature, entries.place, count(entries.factor) AS found,
+        entries.feature, entries.ordinal, count(entries.factor) AS found,
         coalesce(sum(entries.factor * entries.entry), max(entries.entry)) AS entry
     FROM entries
-    GROUP BY entries.feature, entries.place
+    GROUP BY entries.feature, entries.ordinal
 ),
 totals AS (
-    SELECT sums.place, sum(sums.entry) AS entry, count(*) FILTER (WHERE sums.found > 0) AS known
+    SELECT sums.ordinal, sum(sums.entry) AS entry, count(*) FILTER (WHERE sums.found > 0) AS known
     FROM sums
-    GROUP BY sums.place
+    GROUP BY sums.ordinal
 ),
 layers AS (
-    SELECT 1 AS layer, max(totals.known) AS known, list(totals.entry ORDER BY totals.place ASC) AS x FROM totals
+    SELECT 1 AS layer, max(totals.known) AS known, list(totals.entry ORDER BY totals.ordinal ASC) AS x FROM totals
     UNION ALL
     SELECT
         active.layer + 1, max(active.known),

@@ -53,7 +53,7 @@ CREATE OR REPLACE MACRO embsql_internal.gru_states(gates, hidden) AS list_reduce
 )[2:];
 
 -- Rotary position embedding (Su et al., 2021): pairs of components of each head are turned by their
--- event's place, the faster the further in front.
+-- event's position, the faster the further in front.
 CREATE OR REPLACE MACRO embsql_internal.rotary_each(vectors, places, width) AS list_transform(
     vectors,
     lambda turned, n_th: list_transform(
@@ -85,7 +85,7 @@ CREATE OR REPLACE MACRO embsql_internal.network_state(of_run, asked, moments) AS
 WITH RECURSIVE history AS ( -- lists of different lengths are an error
     SELECT
         network.*, lists.items, unnest(lists.items) AS item_id,
-        generate_subscripts(lists.items, 1) AS place,
+        generate_subscripts(lists.items, 1) AS ordinal,
         unnest(CASE
             WHEN coalesce(len(lists.items), 0) <> len(lists.times)
             THEN [CAST(make_timestamp(embsql_internal.refuse(
@@ -111,17 +111,17 @@ known AS (
     WHERE part.scale > 0 -- an item without a vector says nothing
         AND NOT (
             history.kind = 'gru_distinct'
-            AND list_contains(history.items[history.place + 1:], history.item_id)
+            AND list_contains(history.items[history.ordinal + 1:], history.item_id)
         )
 ),
 timed AS ( -- not lag, which DuckDB 1.5 misreads in a file (findings/duckdb_lag_in_macro.sh)
     SELECT
         known.*, CASE WHEN known.dated THEN 6e7 ELSE 1 END AS unit,
         coalesce(max(known.moment) OVER (
-            PARTITION BY known.run_id ORDER BY known.place ASC
+            PARTITION BY known.run_id ORDER BY known.ordinal ASC
             ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING
         ), known.moment) AS previous,
-        known.place = max(known.place) OVER (PARTITION BY known.run_id) AS is_last
+        known.ordinal = max(known.ordinal) OVER (PARTITION BY known.run_id) AS is_last
     FROM known
 ),
 maps AS (
@@ -185,7 +185,7 @@ latest AS (
     SELECT
         one.run_id, any_value(one.kind) AS kind, any_value(one.n_layers) AS n_layers,
         any_value(one.n_heads) AS n_heads, NOT bool_or(one.is_mask) AS causal,
-        list(one.vector ORDER BY one.place ASC, one.is_mask ASC)[
+        list(one.vector ORDER BY one.ordinal ASC, one.is_mask ASC)[
             -any_value(one.max_length) - count(*) FILTER (WHERE one.is_mask):
         ] AS vectors
     FROM inputs AS one

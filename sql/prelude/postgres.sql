@@ -9,7 +9,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN inner_product(a, b);
 CREATE OR REPLACE FUNCTION embsql.vector_norm(a vector) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN vector_norm(a);
 
--- Cosine from norms that are already known: what the embedding tables keep beside every vector.
+-- Cosine from norms that are already known: what the embedding tables keep with every vector.
 CREATE OR REPLACE FUNCTION embsql_internal.cosine(a vector, norm_a double precision, b vector, norm_b double precision)
 RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN inner_product(a, b) / nullif(norm_a * norm_b, 0);
@@ -130,7 +130,7 @@ BEGIN
         RETURN CAST(ids AS text[]);
     END IF;
     RETURN ARRAY(
-        SELECT embsql.id_text(one.id) FROM unnest(ids) WITH ORDINALITY AS one (id, place) ORDER BY one.place ASC
+        SELECT embsql.id_text(one.id) FROM unnest(ids) WITH ORDINALITY AS one (id, ordinal) ORDER BY one.ordinal ASC
     );
 END
 $embsql$;
@@ -906,10 +906,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN x > 0 THEN x * ln(x) ELSE 
 
 -- Two runs. A matrix is the list of its rows.
 
--- What both runs have a direction of, at length 1. place puts each kind in an order that has nothing to do with the
+-- What both runs have a direction of, at length 1. ordinal puts each kind in an order that has nothing to do with the
 -- vectors: the first so many are a fixed sample.
 CREATE OR REPLACE FUNCTION embsql_internal.shared_vectors(run_a bigint, run_b bigint)
-RETURNS TABLE (entity text, entity_id text, place bigint, direction_a vector, direction_b vector)
+RETURNS TABLE (entity text, entity_id text, ordinal bigint, direction_a vector, direction_b vector)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
 BEGIN
@@ -950,12 +950,12 @@ RETURN (
 CREATE OR REPLACE FUNCTION embsql_internal.transposed(x vector[]) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
-    SELECT array_agg(line.entries ORDER BY line.place)
+    SELECT array_agg(line.entries ORDER BY line.ordinal)
     FROM (
-        SELECT entry.place, CAST(array_agg(entry.value ORDER BY of_x.n) AS vector) AS entries
+        SELECT entry.ordinal, CAST(array_agg(entry.value ORDER BY of_x.n) AS vector) AS entries
         FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
-        CROSS JOIN LATERAL unnest(CAST(of_x.entries AS real[])) WITH ORDINALITY AS entry (value, place)
-        GROUP BY entry.place
+        CROSS JOIN LATERAL unnest(CAST(of_x.entries AS real[])) WITH ORDINALITY AS entry (value, ordinal)
+        GROUP BY entry.ordinal
     ) AS line
 );
 
@@ -969,8 +969,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT array_agg(CAST(ARRAY(
         SELECT entry.value / size
-        FROM unnest(CAST(of_x.entries AS real[])) WITH ORDINALITY AS entry (value, place)
-        ORDER BY entry.place
+        FROM unnest(CAST(of_x.entries AS real[])) WITH ORDINALITY AS entry (value, ordinal)
+        ORDER BY entry.ordinal
     ) AS vector) ORDER BY of_x.n)
     FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
 );
@@ -1014,11 +1014,11 @@ DECLARE
     before double precision := 0;
 BEGIN
     SELECT
-        embsql_internal.transposed(array_agg(s.direction_a ORDER BY s.entity, s.place)),
-        embsql_internal.transposed(array_agg(s.direction_b ORDER BY s.entity, s.place))
+        embsql_internal.transposed(array_agg(s.direction_a ORDER BY s.entity, s.ordinal)),
+        embsql_internal.transposed(array_agg(s.direction_b ORDER BY s.entity, s.ordinal))
     INTO columns_a, columns_b
     FROM embsql_internal.shared_vectors(run_a, run_b) AS s
-    WHERE s.place <= 5000; -- of each kind: columns longer than 16,000 are no vectors
+    WHERE s.ordinal <= 5000; -- of each kind: columns longer than 16,000 are no vectors
     m := embsql_internal.matmul_transposed(columns_b, columns_a);
     m := embsql_internal.scale_matrix(m, coalesce(nullif(sqrt(embsql_internal.frobenius_norm_squared(m)), 0), 1)); -- 0 where all cancels out
     across := embsql_internal.transposed(m);
@@ -1184,8 +1184,8 @@ BEGIN
     x := embsql_internal.scaled(0, b);
     FOR step IN 1 .. 4 * vector_dims(b) LOOP
         EXIT WHEN size <= goal;
-        SELECT CAST(array_agg(unobserved_weight * inner_product(line.entries, p) ORDER BY line.place) AS vector) + embsql_internal.scaled(ridge, p) INTO q
-        FROM unnest(gram) WITH ORDINALITY AS line (entries, place);
+        SELECT CAST(array_agg(unobserved_weight * inner_product(line.entries, p) ORDER BY line.ordinal) AS vector) + embsql_internal.scaled(ridge, p) INTO q
+        FROM unnest(gram) WITH ORDINALITY AS line (entries, ordinal);
         SELECT q + sum(embsql_internal.scaled(pair.curve * inner_product(pair.one, p), pair.one)) INTO q
         FROM unnest(vectors, curves) AS pair (one, curve);
         x := x + embsql_internal.scaled(size / inner_product(p, q), p);
@@ -1316,7 +1316,7 @@ BEGIN
         FROM declared
         CROSS JOIN LATERAL embsql_internal.feature_tokens(declared.kind, declared.said) AS word
     ),
-    met AS (
+    matched AS (
         SELECT
             words.feature, part.embedding,
             CASE
@@ -1334,19 +1334,19 @@ BEGIN
         WINDOW alike AS (PARTITION BY words.feature)
     ),
     parts AS (
-        SELECT met.feature, embsql_internal.scaled(met.factor, met.embedding) AS part FROM met
+        SELECT matched.feature, embsql_internal.scaled(matched.factor, matched.embedding) AS part FROM matched
         UNION ALL
         SELECT declared.feature, declared.embedding
         FROM declared
-        WHERE declared.feature NOT IN (SELECT met.feature FROM met)
+        WHERE declared.feature NOT IN (SELECT matched.feature FROM matched)
     )
-    SELECT sum(parts.part), (SELECT count(DISTINCT met.feature) FROM met) INTO embedding, known FROM parts;
+    SELECT sum(parts.part), (SELECT count(DISTINCT matched.feature) FROM matched) INTO embedding, known FROM parts;
     LOOP
         SELECT CAST(array_agg(inner_product(line.weights, active.x) + line.bias ORDER BY line.position) AS vector) INTO above
         FROM embsql.tower_layers AS line
         CROSS JOIN (
-            SELECT CAST(array_agg(greatest(e.entry, 0) ORDER BY e.place) AS vector) AS x
-            FROM unnest(CAST(embedding AS real[])) WITH ORDINALITY AS e (entry, place)
+            SELECT CAST(array_agg(greatest(e.entry, 0) ORDER BY e.ordinal) AS vector) AS x
+            FROM unnest(CAST(embedding AS real[])) WITH ORDINALITY AS e (entry, ordinal)
         ) AS active
         WHERE line.run_id = of_run AND line.entity = side AND line.layer = next_layer;
         EXIT WHEN above IS NULL;
@@ -1471,7 +1471,7 @@ SELECT ARRAY(
         SELECT entry.x * cos(entry.angle) + entry.partner * sin(entry.angle)
         FROM (
             SELECT
-                one.x, (before + event.place) * one.frequency AS angle,
+                one.x, (before + event.ordinal) * one.frequency AS angle,
                 CASE
                     WHEN (one.i - 1) % width < width / 2 THEN -event.x[one.i + width / 2]
                     ELSE event.x[one.i - width / 2]
@@ -1480,8 +1480,8 @@ SELECT ARRAY(
         ) AS entry
     ) AS vector)
     FROM (
-        SELECT CAST(whole.x AS real[]) AS x, whole.place
-        FROM unnest(vectors) WITH ORDINALITY AS whole (x, place)
+        SELECT CAST(whole.x AS real[]) AS x, whole.ordinal
+        FROM unnest(vectors) WITH ORDINALITY AS whole (x, ordinal)
     ) AS event
     CROSS JOIN (
         SELECT ARRAY(
@@ -1509,10 +1509,10 @@ BEGIN
         before := before + 1;
         scores := ARRAY(
             SELECT CASE
-                WHEN NOT causal OR key.place <= before
+                WHEN NOT causal OR key.ordinal <= before
                 THEN inner_product(query, key.x) / sqrt(vector_dims(query))
             END
-            FROM unnest(keys) WITH ORDINALITY AS key (x, place)
+            FROM unnest(keys) WITH ORDINALITY AS key (x, ordinal)
         );
         shares := embsql_internal.softmax(scores);
         answers := answers || CAST(ARRAY(
@@ -1527,12 +1527,12 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql_internal.softmax(scores double precision[]) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
 AS $embsql$
-SELECT CAST(array_agg(coalesce(power.share, 0) / power.total ORDER BY power.place) AS vector)
+SELECT CAST(array_agg(coalesce(power.share, 0) / power.total ORDER BY power.ordinal) AS vector)
 FROM (
-    SELECT one.place, one.share, sum(one.share) OVER () AS total
+    SELECT one.ordinal, one.share, sum(one.share) OVER () AS total
     FROM (
-        SELECT score.place, exp(greatest(score.x - max(score.x) OVER (), -700)) AS share
-        FROM unnest(scores) WITH ORDINALITY AS score (x, place)
+        SELECT score.ordinal, exp(greatest(score.x - max(score.x) OVER (), -700)) AS share
+        FROM unnest(scores) WITH ORDINALITY AS score (x, ordinal)
     ) AS one
 ) AS power
 $embsql$;
@@ -1646,25 +1646,25 @@ BEGIN
         abs(network.latest_time) > 1e14
     )
     FROM (
-        SELECT item.item_id, item.embedding, listed.place, coalesce(
+        SELECT item.item_id, item.embedding, listed.ordinal, coalesce(
             CASE
                 WHEN isfinite(listed.moment)
                 THEN CAST(extract(epoch FROM listed.moment) * 1000000 AS bigint)
             END, network.latest_time
         ) AS moment
-        FROM unnest(asked, moments) WITH ORDINALITY AS listed (item_id, moment, place)
+        FROM unnest(asked, moments) WITH ORDINALITY AS listed (item_id, moment, ordinal)
         JOIN embsql_internal.known_items(network.run_id, asked) AS item
             ON item.item_id = listed.item_id
         WHERE network.kind <> 'gru_distinct'
             -- NULL where a later one is NULL
-            OR (listed.item_id = ANY (asked[CAST(listed.place AS integer) + 1:])) IS NOT TRUE
+            OR (listed.item_id = ANY (asked[CAST(listed.ordinal AS integer) + 1:])) IS NOT TRUE
     ) AS event
     JOIN embsql.item_weights AS part -- an item without a vector says nothing
         ON part.run_id = network.run_id AND part.item_id = event.item_id AND part.scale > 0
     LEFT JOIN embsql.item_first_times AS start
         ON start.run_id = network.run_id AND start.item_id = event.item_id
-    WINDOW in_order AS (ORDER BY event.place)
-    ORDER BY event.place;
+    WINDOW in_order AS (ORDER BY event.ordinal)
+    ORDER BY event.ordinal;
 END
 $embsql$;
 

@@ -359,12 +359,12 @@ CREATE OR REPLACE FUNCTION embsql_internal.sequence_of(
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT
-    array_agg(event.item_id ORDER BY event.place),
-    array_agg(embsql_internal.moment(event.event_time) ORDER BY event.place)
+    array_agg(event.item_id ORDER BY event.ordinal),
+    array_agg(embsql_internal.moment(event.event_time) ORDER BY event.ordinal)
 FROM (
     SELECT
         one.item_id, one.event_time,
-        row_number() OVER (ORDER BY one.position, one.event_time, one.item_id) AS place
+        row_number() OVER (ORDER BY one.position, one.event_time, one.item_id) AS ordinal
     FROM (
         SELECT past.item_id, past.event_time, past.position
         FROM embsql.histories AS past
@@ -412,9 +412,9 @@ CREATE OR REPLACE FUNCTION embsql_internal.events_until(
 )
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT array_agg(event.item_id ORDER BY event.place), array_agg(event.moment ORDER BY event.place)
+SELECT array_agg(event.item_id ORDER BY event.ordinal), array_agg(event.moment ORDER BY event.ordinal)
 FROM embsql_internal.sequence_of(run, person) AS whole
-CROSS JOIN LATERAL unnest(whole.items, whole.moments) WITH ORDINALITY AS event (item_id, moment, place)
+CROSS JOIN LATERAL unnest(whole.items, whole.moments) WITH ORDINALITY AS event (item_id, moment, ordinal)
 WHERE event.moment <= until
 $embsql$;
 
@@ -548,13 +548,13 @@ AS $embsql$
 WITH active AS (
     SELECT
         event.user_id, array_agg(DISTINCT event.item_id) AS items, max(event.event_time) AS newest_event,
-        row_number() OVER (ORDER BY md5(event.user_id)) AS place
+        row_number() OVER (ORDER BY md5(event.user_id)) AS ordinal
     FROM embsql_internal.fresh_events(run) AS event
     GROUP BY event.user_id
 )
 SELECT
     active.user_id, active.items, CAST(cardinality(active.items) AS bigint), active.newest_event,
-    CASE WHEN active.place <= 100 THEN (
+    CASE WHEN active.ordinal <= 100 THEN (
         SELECT CASE WHEN now.source <> 'model' THEN now.embedding END
         FROM embsql_internal.user_state(run, active.user_id) AS now
     ) END

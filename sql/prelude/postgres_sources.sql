@@ -36,8 +36,8 @@ LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT CASE
     WHEN bare.text ~ '^\w+(\.\w+){0,2}$' THEN 'SELECT * FROM ' || (
-        SELECT string_agg(quote_ident(name.part), '.' ORDER BY name.place)
-        FROM unnest(string_to_array(lower(bare.text), '.')) WITH ORDINALITY AS name (part, place)
+        SELECT string_agg(quote_ident(name.part), '.' ORDER BY name.ordinal)
+        FROM unnest(string_to_array(lower(bare.text), '.')) WITH ORDINALITY AS name (part, ordinal)
     )
     WHEN regexp_replace(bare.text, '--[^\n]*|/\*.*?\*/', ' ', 'g') ~* '^[\s(]*(SELECT|WITH|VALUES|TABLE)\M' THEN bare.text
     ELSE 'SELECT * FROM ' || bare.text
@@ -65,14 +65,14 @@ BEGIN
     FETCH looked INTO shape;
     CLOSE looked;
     names := ARRAY(
-        SELECT known.name FROM json_object_keys(row_to_json(shape)) WITH ORDINALITY AS known (name, place)
-        GROUP BY known.name HAVING count(*) = 1 ORDER BY min(known.place)
+        SELECT known.name FROM json_object_keys(row_to_json(shape)) WITH ORDINALITY AS known (name, ordinal)
+        GROUP BY known.name HAVING count(*) = 1 ORDER BY min(known.ordinal)
     );
     EXECUTE (
         SELECT format(
-            'SELECT ARRAY[%%s]::oid[] FROM %%s', string_agg(format('pg_typeof(given.%%I)::oid', known.name), ', ' ORDER BY known.place), nothing
+            'SELECT ARRAY[%%s]::oid[] FROM %%s', string_agg(format('pg_typeof(given.%%I)::oid', known.name), ', ' ORDER BY known.ordinal), nothing
         )
-        FROM unnest(names) WITH ORDINALITY AS known (name, place)
+        FROM unnest(names) WITH ORDINALITY AS known (name, ordinal)
     ) INTO types;
     IF wanted IS NULL THEN
         RETURN QUERY SELECT known.name, known.type FROM unnest(names, types) AS known (name, type);
@@ -85,8 +85,8 @@ BEGIN
                 ELSE 'CAST(given.%%I AS %%s)'
             END,
             asked.name, format_type(embsql_internal.plain_type(known.type), NULL)
-        ), ', ' ORDER BY asked.place), source)
-        FROM unnest(wanted) WITH ORDINALITY AS asked (name, place)
+        ), ', ' ORDER BY asked.ordinal), source)
+        FROM unnest(wanted) WITH ORDINALITY AS asked (name, ordinal)
         LEFT JOIN unnest(names, types) AS known (name, type) ON known.name = asked.name
     );
 END

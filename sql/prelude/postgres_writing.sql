@@ -662,14 +662,14 @@ LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT CASE WHEN bool_or(option.named) THEN '{' || string_agg(
     CAST(to_json(option.key) AS text) || ': ' || CASE WHEN option.named THEN '{"forgotten": true}' ELSE option.value END,
-    ', ' ORDER BY option.place
+    ', ' ORDER BY option.ordinal
 ) || '}' ELSE options END
 FROM (
     SELECT
-        one.key, CAST(one.value AS text) AS value, one.place,
+        one.key, CAST(one.value AS text) AS value, one.ordinal,
         one.key IN ('user_features', 'item_features', 'graph', 'users', 'labels', 'test')
             AND json_typeof(one.value) = 'string' AND embsql_internal.select_names(one.value #>> '{}', person) AS named
-    FROM json_each(embsql_internal.as_object(options)) WITH ORDINALITY AS one (key, value, place)
+    FROM json_each(embsql_internal.as_object(options)) WITH ORDINALITY AS one (key, value, ordinal)
 ) AS option
 $embsql$;
 
@@ -689,12 +689,12 @@ LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT ARRAY(
     SELECT embsql_internal.select_without(embsql_internal.options_without(given.word, person), person)
-    FROM unnest(arguments) WITH ORDINALITY AS given (word, place)
-    ORDER BY given.place
+    FROM unnest(arguments) WITH ORDINALITY AS given (word, ordinal)
+    ORDER BY given.ordinal
 )
 $embsql$;
 
--- Blanks a person's id where what went wrong is told, and marks SELECTs of jobs that name it; those of a job that is not
+-- Blanks a person's id in what went wrong, and marks SELECTs of jobs that name it; those of a job that is not
 -- over are kept until it is. It finds them by itself: who may call it can write nothing of his own there.
 CREATE OR REPLACE FUNCTION embsql_internal.forget_in_jobs(person text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -1088,7 +1088,7 @@ WHERE j.job_id = job AND j.worker = note_job.worker AND j.attempts = note_job.at
 RETURNING TRUE
 $embsql$;
 
--- All that a worker has when it is told to stop goes back, for another to begin at once; that was no attempt.
+-- All that a worker has when it is asked to stop goes back, for another to begin at once; that was no attempt.
 CREATE OR REPLACE FUNCTION embsql_internal.release_claims(worker text, host text, pid integer, process text)
 RETURNS SETOF bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT

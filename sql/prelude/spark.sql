@@ -47,7 +47,7 @@ CREATE OR REPLACE FUNCTION embsql.vector_norm(a ARRAY<FLOAT>) RETURNS FLOAT
 COMMENT 'The length of a vector.'
 RETURN vector_norm(a);
 
--- Cosine from norms that are already known: what the embedding tables keep beside every vector.
+-- Cosine from norms that are already known: what the embedding tables keep with every vector.
 CREATE OR REPLACE FUNCTION embsql_internal.cosine(a ARRAY<FLOAT>, norm_a DOUBLE, b ARRAY<FLOAT>, norm_b DOUBLE) RETURNS DOUBLE
 RETURN vector_inner_product(a, b) / nullif(norm_a * norm_b, 0);
 
@@ -207,10 +207,10 @@ LEFT JOIN embsql.user_embeddings AS u ON u.run_id = c.run_id AND u.user_id = c.u
 
 -- Two runs.
 
--- What both runs have a direction of, at length 1. place puts each kind in an order that has nothing to do with the
+-- What both runs have a direction of, at length 1. ordinal puts each kind in an order that has nothing to do with the
 -- vectors: the first so many are a fixed sample.
 CREATE OR REPLACE FUNCTION embsql_internal.shared_vectors(run_a BIGINT, run_b BIGINT)
-RETURNS TABLE (entity STRING, entity_id STRING, place BIGINT, direction_a ARRAY<FLOAT>, direction_b ARRAY<FLOAT>)
+RETURNS TABLE (entity STRING, entity_id STRING, ordinal BIGINT, direction_a ARRAY<FLOAT>, direction_b ARRAY<FLOAT>)
 RETURN WITH pair AS (
     SELECT 'item' AS entity, a.item_id AS entity_id, a.embedding AS embedding_a, b.embedding AS embedding_b
     FROM embsql.item_embeddings AS a
@@ -255,10 +255,10 @@ RETURN aggregate(
 CREATE OR REPLACE FUNCTION embsql_internal.alignment(run_a BIGINT, run_b BIGINT) RETURNS TABLE (matrix ARRAY<ARRAY<FLOAT>>)
 RETURN WITH anchor AS (
     SELECT array_sort(collect_list(
-        struct(s.entity AS entity, s.place AS place, s.direction_a AS direction_a, s.direction_b AS direction_b)
+        struct(s.entity AS entity, s.ordinal AS ordinal, s.direction_a AS direction_a, s.direction_b AS direction_b)
     )) AS pairs
     FROM embsql_internal.shared_vectors(alignment.run_a, alignment.run_b) AS s
-    WHERE s.place <= 5000
+    WHERE s.ordinal <= 5000
 ),
 columns_of AS (
     SELECT
@@ -579,20 +579,20 @@ parts AS (
     WHERE weighed.value IS NOT NULL OR weighed.found = 0
 ),
 entries AS (
-    SELECT parts.feature, parts.factor, posexplode(parts.embedding) AS (place, entry) FROM parts
+    SELECT parts.feature, parts.factor, posexplode(parts.embedding) AS (ordinal, entry) FROM parts
 ),
 sums AS (
     SELECT
-        entries.feature, entries.place, count(entries.factor) AS found,
+        entries.feature, entries.ordinal, count(entries.factor) AS found,
         coalesce(sum(entries.factor * entries.entry), max(entries.entry)) AS entry
     FROM entries
-    GROUP BY entries.feature, entries.place
+    GROUP BY entries.feature, entries.ordinal
 ),
 totals AS (
-    SELECT sums.place, sum(sums.entry) AS entry, count_if(sums.found > 0) AS known FROM sums GROUP BY sums.place
+    SELECT sums.ordinal, sum(sums.entry) AS entry, count_if(sums.found > 0) AS known FROM sums GROUP BY sums.ordinal
 ),
 lowest AS (
-    SELECT array_sort(collect_list(struct(totals.place AS place, totals.entry AS entry))).entry AS x, max(totals.known) AS known
+    SELECT array_sort(collect_list(struct(totals.ordinal AS ordinal, totals.entry AS entry))).entry AS x, max(totals.known) AS known
     FROM totals
 ),
 layers AS (

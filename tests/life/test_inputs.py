@@ -187,7 +187,7 @@ ACCEPTED = [
         "('c', 'x', 1.0), ('d', 'x', 1.0)",
         4,
         8,
-        {"item met by most users": 4},
+        {"item of most users": 4},
     ),
     (
         "quotes, emoji, newlines",

@@ -1,5 +1,5 @@
 {{ config(materialized='embedding', meta={'embsql': {'algorithm': 'svd', 'dim': 4}}) }}
-with met as (
+with pairs as (
   select user_id, item_id, sum(weight) as weight from {{ ref('islands') }} group by user_id, item_id
 )
-select * from met -- the last line may be a comment
+select * from pairs -- the last line may be a comment

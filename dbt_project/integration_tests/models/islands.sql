@@ -1,5 +1,5 @@
 -- Two islands: users and items of the same parity meet, others never do. Who likes which of the island's items
--- repeats, so that there is something to learn beside what is popular.
+-- repeats, so that there is something to learn besides what is popular.
 select
   'u' || person.n as user_id,
   'i' || item.n as item_id,

@@ -1,4 +1,4 @@
-{#- The model's view and the two beside it; the relations. -#}
+{#- The model's view and the two next to it; the relations. -#}
 {% macro create_views(relation, settings) %}
   {% set runs, metrics = embsql.runs(relation), embsql.metrics(relation) %}
   {% do embsql.put_view(relation, embsql.vectors_sql(settings), 'main') %}

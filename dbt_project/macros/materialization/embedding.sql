@@ -3,7 +3,7 @@
 
     The SELECT has user_id and item_id, and may have weight and event_time. Building the model trains on it, measures it
     if asked to, and makes the run live; the relation is a view of the live run's item vectors. Two more views stand
-    beside it: <model>__runs, a row per run, and <model>__metrics, the live run's figures.
+    next to it: <model>__runs, a row per run, and <model>__metrics, the live run's figures.
 
     Every option stands under meta.embsql; README.md lists them. A run is skipped when neither the rows nor the options
     have changed, and forced by --full-refresh. With meta.embsql.refresh the users of new events are folded into the live

@@ -1,4 +1,4 @@
-{#- The live run's figures: a row per split, segment, metric and k, beside what is popular and item-kNN. -#}
+{#- The live run's figures: a row per split, segment, metric and k, against what is popular and item-kNN. -#}
 {% macro metrics_sql(name) %}
   {% set select %}
 select

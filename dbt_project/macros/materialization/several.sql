@@ -6,7 +6,7 @@
   {% for one in (wanted if wanted is iterable else [wanted]) if one is not mapping or 'timeout' in one or 'model' in one %}
     {% do embsql.fail(
       'meta.embsql.' ~ word ~ ' must be true, options like {entity: user}, or a list of such, got ' ~ given
-      ~ '. The model and the timeout are said beside it'
+      ~ '. The model and the timeout are said with it'
     ) %}
   {% endfor %}
   {% do return(wanted) %}

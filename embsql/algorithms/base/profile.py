@@ -1,4 +1,4 @@
-"""Users as means of what they met."""
+"""Users as means of their items."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def worker_(ctx: click.Context, once: bool) -> None:
 
 @main.group("dbt")
 def dbt_() -> None:
-    """Work with dbt: where the package is, and dbt with a worker beside it."""
+    """Work with dbt: where the package is, and dbt with a worker at its side."""
 
 
 @dbt_.command("path")

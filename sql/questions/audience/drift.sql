@@ -13,7 +13,7 @@ WITH pair AS (
   SELECT
     shared.entity,
     shared.entity_id,
-    shared.place,
+    shared.ordinal,
     shared.direction_a,
     shared.direction_b,
     embsql_internal.matvec(shared.direction_a, rotation.matrix) AS turned
@@ -22,53 +22,53 @@ WITH pair AS (
   CROSS JOIN LATERAL embsql_internal.shared_vectors((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b))) AS shared
 ),
 sample AS (
-  SELECT pair.entity, pair.place, pair.direction_a, pair.direction_b FROM pair WHERE pair.place <= 1000
+  SELECT pair.entity, pair.ordinal, pair.direction_a, pair.direction_b FROM pair WHERE pair.ordinal <= 1000
 ),
 asked AS (
-  SELECT pair.entity, pair.place, pair.direction_a, pair.direction_b FROM pair WHERE pair.place <= 5000
+  SELECT pair.entity, pair.ordinal, pair.direction_a, pair.direction_b FROM pair WHERE pair.ordinal <= 5000
 ),
 near AS ( -- cosines to five decimals, so that what is equally near is in the same order in both runs,
-  -- in one double with the neighbor's place: DuckDB then keeps the nearest, and sorts no others
+  -- in one double with the neighbor's ordinal: DuckDB then keeps the nearest, and sorts no others
   SELECT
     asked.entity,
-    asked.place,
-    sample.place AS neighbor,
-    1024 * CAST(round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) AS FLOAT8) - sample.place AS near_a,
-    1024 * CAST(round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) AS FLOAT8) - sample.place AS near_b
+    asked.ordinal,
+    sample.ordinal AS neighbor,
+    1024 * CAST(round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) AS FLOAT8) - sample.ordinal AS near_a,
+    1024 * CAST(round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) AS FLOAT8) - sample.ordinal AS near_b
   FROM asked
-  JOIN sample ON sample.entity = asked.entity AND sample.place <> asked.place
+  JOIN sample ON sample.entity = asked.entity AND sample.ordinal <> asked.ordinal
 ),
 ranked_a AS (
   SELECT
     near.entity,
-    near.place,
+    near.ordinal,
     near.neighbor,
-    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_a DESC) AS rank_a
+    row_number() OVER (PARTITION BY near.entity, near.ordinal ORDER BY near.near_a DESC) AS rank_a
   FROM near
 ),
 ranked_b AS (
   SELECT
     near.entity,
-    near.place,
+    near.ordinal,
     near.neighbor,
-    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_b DESC) AS rank_b
+    row_number() OVER (PARTITION BY near.entity, near.ordinal ORDER BY near.near_b DESC) AS rank_b
   FROM near
 ),
 nearest_a AS (
-  SELECT ranked_a.entity, ranked_a.place, ranked_a.neighbor FROM ranked_a WHERE ranked_a.rank_a <= 10
+  SELECT ranked_a.entity, ranked_a.ordinal, ranked_a.neighbor FROM ranked_a WHERE ranked_a.rank_a <= 10
 ),
 nearest_b AS (
-  SELECT ranked_b.entity, ranked_b.place, ranked_b.neighbor FROM ranked_b WHERE ranked_b.rank_b <= 10
+  SELECT ranked_b.entity, ranked_b.ordinal, ranked_b.neighbor FROM ranked_b WHERE ranked_b.rank_b <= 10
 ),
 overlap AS (
   SELECT
     nearest_a.entity,
-    nearest_a.place,
+    nearest_a.ordinal,
     CAST(count(nearest_b.neighbor) AS FLOAT8) / count(*) AS share
   FROM nearest_a
   LEFT JOIN nearest_b
-    ON nearest_b.entity = nearest_a.entity AND nearest_b.place = nearest_a.place AND nearest_b.neighbor = nearest_a.neighbor
-  GROUP BY nearest_a.entity, nearest_a.place
+    ON nearest_b.entity = nearest_a.entity AND nearest_b.ordinal = nearest_a.ordinal AND nearest_b.neighbor = nearest_a.neighbor
+  GROUP BY nearest_a.entity, nearest_a.ordinal
 )
 SELECT
   pair.entity AS entity,
@@ -76,5 +76,5 @@ SELECT
   CAST(greatest(0, coalesce(embsql.cosine_distance(pair.turned, pair.direction_b), 1)) AS FLOAT8) AS shift,
   overlap.share AS neighbor_overlap
 FROM pair
-LEFT JOIN overlap ON overlap.entity = pair.entity AND overlap.place = pair.place
+LEFT JOIN overlap ON overlap.entity = pair.entity AND overlap.ordinal = pair.ordinal
 ORDER BY shift DESC NULLS LAST, pair.entity COLLATE "C" ASC, pair.entity_id COLLATE "C" ASC

@@ -18,7 +18,7 @@ ranked AS (
     seed.half AS held,
     row_number() OVER (
       ORDER BY embsql_internal.cosine(other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)) DESC, other.user_id ASC
-    ) AS place,
+    ) AS ordinal,
     count(*) OVER () AS users
   FROM given
   JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
@@ -31,7 +31,7 @@ ranked AS (
 found AS (
   SELECT
     top.size,
-    CAST(sum(CASE WHEN ranked.place <= top.size THEN 1 ELSE 0 END) AS FLOAT8) / count(*) AS recall,
+    CAST(sum(CASE WHEN ranked.ordinal <= top.size THEN 1 ELSE 0 END) AS FLOAT8) / count(*) AS recall,
     max(CASE WHEN ranked.users > top.size THEN CAST(top.size AS FLOAT8) / ranked.users ELSE 1 END) AS chance
   FROM ranked
   CROSS JOIN (VALUES (10), (100), (1000)) AS top (size)

@@ -1,9 +1,9 @@
 -- cohort_drift(model_a text, model_b text, cohort_set text)
 --   -> (cohort text, users bigint, drift double, neighbor_overlap double, enough_data boolean)
--- How far the users of every cohort moved from one run to another ('shop@7', 'shop'), beside who is around them.
+-- How far the users of every cohort moved from one run to another ('shop@7', 'shop'), and who is around them.
 -- users are those both runs have a direction of; drift is the mean of their shifts and neighbor_overlap the mean of
 -- their overlaps, as embsql.drift has them (NULL where none of them is in its sample). A number for one cohort means
--- something beside those of the others: retraining alone moves everybody. Below 20 users enough_data is false: read
+-- something next to those of the others: retraining alone moves everybody. Below 20 users enough_data is false: read
 -- nothing into it. Cohorts nobody of whom is in both runs are left out; an unknown set returns no rows.
 -- example: SELECT * FROM embsql.cohort_drift('shop@1', 'shop', 'first_order') LIMIT 3;
 SELECT

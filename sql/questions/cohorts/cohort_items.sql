@@ -1,21 +1,21 @@
 -- cohort_items(model text, cohort_set text, k int = 10)
 --   -> (cohort text, item_id text, rank int, score double, lift double)
--- What sets each cohort apart: the at most k items that its users met more often than others, the surest first.
--- lift is the share of the cohort's users who met the item over the share of all users who did. score is the
+-- What sets each cohort apart: the at most k items that its users interacted with more often than others, the surest first.
+-- lift is the share of the cohort's users with the item over the share of all users with it. score is the
 -- log-likelihood ratio of that difference (Dunning, 1993), which three users out of three do not lift above three
 -- hundred out of four hundred; above 10.8 chance does it once in a thousand items. It is about what the run was
 -- trained on, not its vectors. Items with a lift of 1 or less are left out; an unknown set returns no rows.
 -- example: SELECT * FROM embsql.cohort_items('shop', 'first_order', k => 1) LIMIT 3;
-WITH met AS (
+WITH pair AS (
   SELECT past.user_id, past.item_id
   FROM given
   JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model))
 ),
 everyone AS (
-  SELECT count(DISTINCT met.user_id) AS users FROM met
+  SELECT count(DISTINCT pair.user_id) AS users FROM pair
 ),
 popular AS (
-  SELECT met.item_id, count(*) AS users FROM met GROUP BY met.item_id
+  SELECT pair.item_id, count(*) AS users FROM pair GROUP BY pair.item_id
 ),
 member AS (
   SELECT listed.cohort, listed.user_id
@@ -23,18 +23,18 @@ member AS (
   CROSS JOIN LATERAL embsql_internal.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS listed
 ),
 size AS (
-  SELECT member.cohort, count(DISTINCT met.user_id) AS users
+  SELECT member.cohort, count(DISTINCT pair.user_id) AS users
   FROM member
-  JOIN met ON met.user_id = member.user_id
+  JOIN pair ON pair.user_id = member.user_id
   GROUP BY member.cohort
 ),
 liked AS (
-  SELECT member.cohort, met.item_id, count(*) AS users
+  SELECT member.cohort, pair.item_id, count(*) AS users
   FROM member
-  JOIN met ON met.user_id = member.user_id
-  GROUP BY member.cohort, met.item_id
+  JOIN pair ON pair.user_id = member.user_id
+  GROUP BY member.cohort, pair.item_id
 ),
-counted AS ( -- the four fields of the table (in the cohort or not, met the item or not) follow from these
+counted AS ( -- the four fields of the table (in the cohort or not, with the item or not) follow from these
   SELECT
     liked.cohort,
     liked.item_id,
@@ -70,7 +70,7 @@ ranked AS (
   SELECT
     scored.cohort,
     scored.item_id,
-    row_number() OVER (PARTITION BY scored.cohort ORDER BY scored.score DESC, scored.item_id ASC) AS place,
+    row_number() OVER (PARTITION BY scored.cohort ORDER BY scored.score DESC, scored.item_id ASC) AS ordinal,
     scored.score,
     scored.lift
   FROM scored
@@ -78,9 +78,9 @@ ranked AS (
 SELECT
   ranked.cohort AS cohort,
   ranked.item_id AS item_id,
-  CAST(ranked.place AS INTEGER) AS rank,
+  CAST(ranked.ordinal AS INTEGER) AS rank,
   CAST(ranked.score AS FLOAT8) AS score,
   CAST(ranked.lift AS FLOAT8) AS lift
 FROM given
-JOIN ranked ON ranked.place <= :k
-ORDER BY ranked.cohort COLLATE "C" ASC, ranked.place ASC
+JOIN ranked ON ranked.ordinal <= :k
+ORDER BY ranked.cohort COLLATE "C" ASC, ranked.ordinal ASC

@@ -1,6 +1,6 @@
 -- embedding_health(model text)
 --   -> (entity text, "check" text, value double, threshold double, ok boolean)
--- Whether a run's vectors are fit for use, as figures beside the threshold from which they are worth a look.
+-- Whether a run's vectors are fit for use, as figures with the threshold from which they are worth a look.
 -- zero_vectors, not_finite: share of vectors without a direction (nobody's neighbors; at most 0.01) or without
 -- numbers (0). participation_ratio: over how many directions the vectors are spread, (sum of the covariance's
 -- eigenvalues)^2 / sum of their squares, at least a tenth of the dimensions. norm_popularity: correlation of a
@@ -14,13 +14,13 @@
 WITH vectors AS MATERIALIZED (
   SELECT
     'item' AS entity, item.item_id AS id, item.embedding, embsql.vector_norm(item.embedding) AS norm, item.bias,
-    item.interactions, row_number() OVER (ORDER BY md5(item.item_id) ASC, item.item_id ASC) AS place
+    item.interactions, row_number() OVER (ORDER BY md5(item.item_id) ASC, item.item_id ASC) AS ordinal
   FROM given
   JOIN embsql.item_embeddings AS item ON item.run_id = (SELECT embsql.live_run(:model))
   UNION ALL
   SELECT
     'user' AS entity, person.user_id AS id, person.embedding, embsql.vector_norm(person.embedding) AS norm, person.bias,
-    person.interactions, row_number() OVER (ORDER BY md5(person.user_id) ASC, person.user_id ASC) AS place
+    person.interactions, row_number() OVER (ORDER BY md5(person.user_id) ASC, person.user_id ASC) AS ordinal
   FROM given
   JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql.live_run(:model))
 ),
@@ -37,13 +37,13 @@ spread AS (
 sample AS MATERIALIZED (
   SELECT
     v.entity, v.embedding, v.norm,
-    row_number() OVER (PARTITION BY v.entity ORDER BY v.id ASC) AS place -- equal cosines in order of id
+    row_number() OVER (PARTITION BY v.entity ORDER BY v.id ASC) AS ordinal -- equal cosines in order of id
   FROM vectors AS v
-  WHERE v.place <= 1000
+  WHERE v.ordinal <= 1000
 ),
 pairs AS MATERIALIZED (
   SELECT
-    a.entity, a.place AS place_a, b.place AS place_b, nullif(a.norm * b.norm, 0) AS lengths,
+    a.entity, a.ordinal AS ordinal_a, b.ordinal AS ordinal_b, nullif(a.norm * b.norm, 0) AS lengths,
     CAST(embsql.inner_product(a.embedding, b.embedding) AS FLOAT8) AS product
   FROM sample AS a
   JOIN sample AS b ON b.entity = a.entity
@@ -53,9 +53,9 @@ products AS ( -- the sample's Gramian has the covariance's eigenvalues; it is ce
     p.entity,
     avg(p.product) AS middle,
     sum(p.product * p.product) AS squares,
-    sum(CASE WHEN p.place_a = p.place_b THEN p.product ELSE 0 END) AS own
+    sum(CASE WHEN p.ordinal_a = p.ordinal_b THEN p.product ELSE 0 END) AS own
   FROM pairs AS p
-  GROUP BY p.entity, p.place_a
+  GROUP BY p.entity, p.ordinal_a
 ),
 traces AS (
   SELECT
@@ -72,16 +72,16 @@ directions AS (
 ),
 near AS (
   SELECT
-    p.entity, p.place_b,
-    row_number() OVER (PARTITION BY p.entity, p.place_a ORDER BY p.product / p.lengths DESC, p.place_b ASC) AS rank
+    p.entity, p.ordinal_b,
+    row_number() OVER (PARTITION BY p.entity, p.ordinal_a ORDER BY p.product / p.lengths DESC, p.ordinal_b ASC) AS rank
   FROM pairs AS p
-  WHERE p.place_a <> p.place_b AND p.lengths > 0
+  WHERE p.ordinal_a <> p.ordinal_b AND p.lengths > 0
 ),
 hubs AS (
-  SELECT n.entity, n.place_b, count(*) AS lists
+  SELECT n.entity, n.ordinal_b, count(*) AS lists
   FROM near AS n
   WHERE n.rank <= 10
-  GROUP BY n.entity, n.place_b
+  GROUP BY n.entity, n.ordinal_b
 ),
 sampled AS (
   SELECT s.entity, count(*) - 1.0 AS others FROM sample AS s WHERE s.norm > 0 GROUP BY s.entity
@@ -93,15 +93,15 @@ hubness AS (
   GROUP BY h.entity
 ),
 asked AS (
-  SELECT v.id AS user_id, v.place, v.embedding, v.norm, v.bias FROM vectors AS v WHERE v.entity = 'user' AND v.place <= 100
+  SELECT v.id AS user_id, v.ordinal, v.embedding, v.norm, v.bias FROM vectors AS v WHERE v.entity = 'user' AND v.ordinal <= 100
 ),
 catalog AS MATERIALIZED (
-  SELECT v.id AS item_id, v.embedding, v.norm, v.bias, row_number() OVER (ORDER BY v.id ASC) AS place
+  SELECT v.id AS item_id, v.embedding, v.norm, v.bias, row_number() OVER (ORDER BY v.id ASC) AS ordinal
   FROM vectors AS v
   WHERE v.entity = 'item'
 ),
 seen AS MATERIALIZED (
-  SELECT asked.place AS user_place, catalog.place AS item_place
+  SELECT asked.ordinal AS user_ordinal, catalog.ordinal AS item_ordinal
   FROM given
   CROSS JOIN asked
   JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = asked.user_id
@@ -109,7 +109,7 @@ seen AS MATERIALIZED (
 ),
 scores AS ( -- before what was seen is left out, so that no vector goes through that join
   SELECT
-    this.place AS user_place, other.place AS item_place,
+    this.ordinal AS user_ordinal, other.ordinal AS item_ordinal,
     embsql_internal.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS score
   FROM given
   CROSS JOIN asked AS this
@@ -118,25 +118,25 @@ scores AS ( -- before what was seen is left out, so that no vector goes through 
   WHERE run.similarity = 'dot' OR (this.norm > 0 AND other.norm > 0)
 ),
 scored AS (
-  SELECT s.user_place, s.item_place, s.score
+  SELECT s.user_ordinal, s.item_ordinal, s.score
   FROM scores AS s
-  LEFT JOIN seen ON seen.user_place = s.user_place AND seen.item_place = s.item_place
-  WHERE seen.user_place IS NULL
+  LEFT JOIN seen ON seen.user_ordinal = s.user_ordinal AND seen.item_ordinal = s.item_ordinal
+  WHERE seen.user_ordinal IS NULL
 ),
 ranked AS (
-  SELECT s.item_place, row_number() OVER (PARTITION BY s.user_place ORDER BY s.score DESC, s.item_place ASC) AS rank
+  SELECT s.item_ordinal, row_number() OVER (PARTITION BY s.user_ordinal ORDER BY s.score DESC, s.item_ordinal ASC) AS rank
   FROM scored AS s
 ),
 shown AS (
-  SELECT count(*) AS lists, row_number() OVER (ORDER BY count(*) ASC, r.item_place ASC) AS place
+  SELECT count(*) AS lists, row_number() OVER (ORDER BY count(*) ASC, r.item_ordinal ASC) AS ordinal
   FROM ranked AS r
   WHERE r.rank <= 10
-  GROUP BY r.item_place
+  GROUP BY r.item_ordinal
 ),
 exposure AS (
   SELECT
     CAST(count(*) AS FLOAT8) AS items,
-    2.0 * sum(s.place * s.lists) / nullif(count(*) * sum(s.lists), 0) - (count(*) + 1.0) / nullif(count(*), 0) AS gini
+    2.0 * sum(s.ordinal * s.lists) / nullif(count(*) * sum(s.lists), 0) - (count(*) + 1.0) / nullif(count(*), 0) AS gini
   FROM shown AS s
 ),
 possible AS (
@@ -145,7 +145,7 @@ possible AS (
   CROSS JOIN (SELECT count(*) AS total FROM catalog) AS things
 ),
 checks AS (
-  SELECT s.entity, 1 AS place, 'zero_vectors' AS check_name, s.zero_vectors AS value, 0.01 AS threshold, s.zero_vectors <= 0.01 AS ok
+  SELECT s.entity, 1 AS ordinal, 'zero_vectors' AS check_name, s.zero_vectors AS value, 0.01 AS threshold, s.zero_vectors <= 0.01 AS ok
   FROM spread AS s
   UNION ALL
   SELECT s.entity, 2, 'not_finite', s.not_finite, 0, s.not_finite = 0 FROM spread AS s
@@ -172,4 +172,4 @@ SELECT
   CAST(c.threshold AS FLOAT8) AS threshold,
   c.ok AS ok
 FROM checks AS c
-ORDER BY c.entity ASC, c.place ASC
+ORDER BY c.entity ASC, c.ordinal ASC

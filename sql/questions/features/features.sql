@@ -1,12 +1,12 @@
 -- features(model text, entity text = 'user')
 --   -> (entity_id text, embedding vector, norm double, interactions bigint, total_weight double, mean_weight double, first_time bigint, last_time bigint, mean_neighbor_degree double, mean_cosine double)
 -- One row for every user (or item, entity => 'item') with what a model of churn or lifetime value can use: the vector
--- and its length; how many different items it met (users, for an item) and the sum and mean of the weights; the
+-- and its length; how many different items it interacted with (users, for an item) and the sum and mean of the weights; the
 -- earliest and latest time of these pairs (microseconds since 1970, or the source's own order; NULL without times);
--- mean_neighbor_degree, the mean number of interactions of those it met; mean_cosine, the mean cosine with them: low for
+-- mean_neighbor_degree, the mean number of interactions of its items; mean_cosine, the mean cosine with them: low for
 -- who has many tastes. What is NULL was not there. Any other entity returns no rows.
 -- example: SELECT entity_id, interactions, total_weight, mean_weight, mean_neighbor_degree, mean_cosine FROM embsql.features('shop') LIMIT 3;
-WITH met AS (
+WITH pair AS (
   SELECT
     CASE WHEN :entity = 'item' THEN seen.item_id ELSE seen.user_id END AS id,
     seen.weight,
@@ -22,11 +22,11 @@ WITH met AS (
 ),
 history AS (
   SELECT
-    met.id, count(*) AS interactions, sum(CAST(met.weight AS FLOAT8)) AS total_weight,
-    avg(CAST(met.weight AS FLOAT8)) AS mean_weight, min(met.last_time) AS first_time, max(met.last_time) AS last_time,
-    avg(CAST(met.popularity AS FLOAT8)) AS popularity, avg(met.cosine) AS mean_cosine
-  FROM met
-  GROUP BY met.id
+    pair.id, count(*) AS interactions, sum(CAST(pair.weight AS FLOAT8)) AS total_weight,
+    avg(CAST(pair.weight AS FLOAT8)) AS mean_weight, min(pair.last_time) AS first_time, max(pair.last_time) AS last_time,
+    avg(CAST(pair.popularity AS FLOAT8)) AS popularity, avg(pair.cosine) AS mean_cosine
+  FROM pair
+  GROUP BY pair.id
 ),
 everyone AS (
   SELECT person.user_id AS id, person.embedding, person.norm

@@ -1,8 +1,8 @@
 -- history_similarity(model text, for_user text, for_item text)
 --   -> (mean double, max double, p90 double, share_above double, decayed double)
--- How near an item is to what a user has met: the cosines of the item with the items of the user's history, the item
+-- How near an item is to a user's history: the cosines of the item with the items of the user's history, the item
 -- itself left out. share_above is the share of them above 0.5. decayed is their mean weighted by exp(-age), where age
--- counts the distinct times (last_time) that are later: 0 for what was met last; NULL when any time is missing.
+-- counts the distinct times (last_time) that are later: 0 for what came last; NULL when any time is missing.
 -- An unknown user or item, or a history without another item that has a direction, returns no rows.
 -- example: SELECT * FROM embsql.history_similarity('shop', 'c0042', 'mug-03');
 WITH past AS (

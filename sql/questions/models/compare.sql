@@ -1,6 +1,6 @@
 -- compare(model_a text, model_b text)
 --   -> (metric text, k int, segment text, a double, b double, difference double, split text)
--- Two runs beside each other, figure by figure; difference is b minus a. Both must have been evaluated.
+-- Two runs side by side, figure by figure; difference is b minus a. Both must have been evaluated.
 -- example: SELECT * FROM embsql.compare('shop@1', 'shop') WHERE segment = 'all' AND metric = 'ndcg';
 SELECT
   left_run.metric AS metric,

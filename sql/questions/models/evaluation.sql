@@ -1,7 +1,7 @@
 -- evaluation(model text)
 --   -> (split text, segment text, metric text, k int, value double, ci_low double, ci_high double, popular_value double, itemknn_value double)
--- How good the live run is on interactions that were held out, with 95% intervals, beside recommending what is
--- popular and beside item-kNN on the same split. Empty when the run was not evaluated.
+-- How good the live run is on interactions that were held out, with 95% intervals, against recommending what is
+-- popular and against item-kNN on the same split. Empty when the run was not evaluated.
 -- example: SELECT metric, k, value, popular_value FROM embsql.evaluation('shop') WHERE segment = 'all' AND metric IN ('ndcg', 'recall');
 SELECT
   figure.split AS split,

@@ -19,7 +19,7 @@ WITH subject AS (
   JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
   JOIN embsql.item_embeddings AS target ON target.run_id = run.run_id AND target.item_id = :for_item
 ),
-met AS (
+own AS (
   SELECT
     array_agg(seen.item_id ORDER BY seen.item_id ASC) AS items,
     array_agg(CAST(seen.weight AS FLOAT8) ORDER BY seen.item_id ASC) AS weights
@@ -34,9 +34,9 @@ past AS (
       history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves, embsql_internal.as_double(subject.embedding)
     ) AS turned
   FROM given
-  CROSS JOIN met
+  CROSS JOIN own
   CROSS JOIN subject
-  CROSS JOIN LATERAL embsql_internal.fold_in_system((SELECT embsql.live_run(:model)), met.items, met.weights) AS history
+  CROSS JOIN LATERAL embsql_internal.fold_in_system((SELECT embsql.live_run(:model)), own.items, own.weights) AS history
 ),
 evidence AS (
   SELECT

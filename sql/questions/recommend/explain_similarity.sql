@@ -1,6 +1,6 @@
 -- explain_similarity(model text, item_a text, item_b text)
 --   -> (shared_users bigint, users_a bigint, users_b bigint, lift double, score double)
--- Why two items are alike: how many users met both, how many each, and how that compares to chance.
+-- Why two items are alike: how many users have both, how many each, and how that compares to chance.
 -- lift is the number of shared users over what it would be if the two had nothing to do with each other: above 1 they
 -- go together, below 1 they keep apart, NULL when one has no users. score is the cosine of their vectors, which may be
 -- high without shared users, through the company both keep. An unknown item returns no rows.

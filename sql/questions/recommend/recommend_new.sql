@@ -1,6 +1,6 @@
 -- recommend_new(model text, features text, k int = 10)
 --   -> (item_id text, rank int, score double, source text)
--- What to show a user the run has never met, by what is known of them: the k best items for embed_user's vector.
+-- What to show a user who is not in the run, by what is known of them: the k best items for embed_user's vector.
 -- features is as in embed_user. source is features, or popular when they are NULL or '{}' or the model knows none of
 -- their values (score is then the number of users).
 -- example: SELECT * FROM embsql.recommend_new('shop_towers', '{"first_aisle": "tea"}', k => 3);

@@ -1,6 +1,6 @@
 -- recommend_users(model text, for_item text, k int = 10, exclude_seen boolean = TRUE)
 --   -> (user_id text, rank int, score double)
--- Whom to tell about an item: the k users with the highest score, without those who already met it.
+-- Whom to show an item: the k users with the highest score, without those who already have it.
 -- An unknown item returns no rows.
 -- example: SELECT * FROM embsql.recommend_users('shop', 'mug-03', k => 3);
 WITH subject AS (
