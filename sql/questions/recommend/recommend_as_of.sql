@@ -2,9 +2,10 @@
 --   -> (item_id text, rank int, score double, source text)
 -- What recommend would have answered a user at a moment, by what the user had done until then: later events are neither
 -- read nor left out as seen. The run is the one that is asked, with all that it has learned.
--- A run of gru4rec, sasrec or bert4rec keeps events with their times, the latest max_length of each user. Of another the
--- pairs until then are folded in, which it knows where no pair came several times or none of the user came later. What a
--- run's rows cannot know is an error: of a source without moments, and before all that is kept of a longer history.
+-- A run of a network (gru4rec, sasrec, bert4rec, and youtube_dnn with hidden_layers or time_features) keeps events with
+-- their times, the latest max_length of each user. Of another the pairs until then are folded in, which it knows where
+-- no pair came several times or none of the user came later. What a run's rows cannot know is an error: of a source
+-- without moments, and before all that is kept of a longer history.
 -- source is sequence or fold_in, or popular where the user had done nothing that the run knows (score is then the number of
 -- users). Where the model's source is watched, newer events count until that moment; in a DuckDB file, which keeps them
 -- without their times, a moment after the run's newest event is an error for whoever has some.
