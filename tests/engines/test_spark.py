@@ -471,6 +471,6 @@ def test_order_and_exactness_stay() -> None:
       percentile_cont(0.9) WITHIN GROUP (ORDER BY t.a ASC) AS p
     FROM t WHERE t.c COLLATE "C" > 'a' GROUP BY t.d"""
     text = translation.to_spark(body, "asked")
-    assert "ARRAY_SORT(COLLECT_LIST(STRUCT(t.b AS place, t.a AS entry)))" in text
+    assert "ARRAY_SORT(COLLECT_LIST(STRUCT(t.b AS ordinal, t.a AS entry)))" in text
     assert "PERCENTILE_CONT(" in text
     assert "COLLATE" not in text
