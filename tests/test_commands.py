@@ -79,6 +79,30 @@ def test_a_training_that_trains_itself_is_refused(con) -> None:
         con.execute(f"CALL embsql.train('m', source => '{source}')").fetchall()
 
 
+UNWATCH = "SELECT * FROM embsql.unwatch('m')"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [UNWATCH],
+        ["CALL embsql.unwatch('m')"],
+        [f"SELECT 1; {UNWATCH}"],
+        ["BEGIN", UNWATCH],
+    ],
+    ids=["a query", "a call", "a script", "a transaction"],
+)
+def test_a_file_knows_a_command_once_it_is_called(statements, tmp_path) -> None:
+    path = str(tmp_path / "shop.duckdb")
+    embsql.connect(path).close()
+    with (
+        embsql.connect(path) as db,
+        pytest.raises(errors.EmbsqlError, match='named "m"'),
+    ):
+        for statement in statements:
+            db.ask(statement)
+
+
 def test_every_command_has_a_name_in_sql(con) -> None:
     names = con.execute(
         "SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'"

@@ -158,7 +158,7 @@ ARROW_AND_NUMBERS = {"duckdb", "pyarrow", "numpy"}
             "from embsql.shells.cli import main; main(['--help'], standalone_mode=False)",
             COMPILERS | ARROW_AND_NUMBERS,
         ),
-        (OPENED, COMPILERS | {"pyarrow", "filelock", "click"}),
+        (OPENED, COMPILERS | {"pyarrow", "numpy", "filelock", "click"}),
     ],
     ids=["import", "help", "a file that is there"],
 )

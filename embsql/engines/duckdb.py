@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import re
 import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
@@ -46,14 +47,20 @@ PLAIN = {
     "DOUBLE",
     "VARCHAR",
 }
+ABSENT = "embsql_command does not exist"
 NAMESAKES = """
 SELECT function_type
 FROM duckdb_functions()
 WHERE function_name = 'embsql_command' AND database_name IN ('system', current_database())
 """
+# One statement that begins no transaction, in which DuckDB 2 could not be asked a second time.
+QUERY = re.compile(
+    r"\s*(?:DESCRIBE|EXPLAIN|FROM|SELECT|WITH)\b[^;]*;?\s*", re.IGNORECASE
+)
 # type of function -> what drops it
 MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}
 
+Done = TypeVar("Done")
 OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
 
 
@@ -89,6 +96,7 @@ class DuckDB:
         self.label = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
         self._begun = False  # by `transaction`, which commits what is done in it
+        self._command: Callable[[list[str | None]], list[str | None]] | None = None
         self._caller = (
             open_connection(target, read_only) if isinstance(target, str) else target
         )
@@ -111,7 +119,9 @@ class DuckDB:
     def run(self, sql: str, **values: Any) -> int:
         """Run one or several statements; the number of rows the last one changed."""
         with translated(self.path), interruptible(self._own):
-            rows = self._own.execute(sql, values or None).fetchall()
+            rows = self._with_command(
+                sql, lambda: self._own.execute(sql, values or None).fetchall()
+            )
         return (
             int(rows[0][0])
             if rows and len(rows[0]) == 1 and isinstance(rows[0][0], int)
@@ -121,7 +131,7 @@ class DuckDB:
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
         with translated(self.path), interruptible(self._own):
-            return arrow_of(self._own, sql, values)
+            return self._with_command(sql, lambda: arrow_of(self._own, sql, values))
 
     def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """The answer of one query that has few rows, as Python's values.
@@ -129,7 +139,9 @@ class DuckDB:
         They are those of Arrow, which is loaded only for types that DuckDB itself gives otherwise.
         """
         with translated(self.path), interruptible(self._own):
-            relation = relation_of(self._own, sql, values)
+            relation = self._with_command(
+                sql, lambda: relation_of(self._own, sql, values)
+            )
             if relation is None:
                 return []
             if not set(map(str, relation.types)) <= PLAIN:
@@ -267,16 +279,40 @@ class DuckDB:
             )
             raise CannotInstall(database=self.label, reason=reason)
         if not listed:
-            # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument
-            # gives a silent NULL.
-            self._own.create_function(  # type: ignore[call-overload]  # its enum moved in 2.0
-                "embsql_command",
-                command,
-                ["VARCHAR[]"],
-                "VARCHAR[]",
-                side_effects=True,
-                null_handling="special",
-            )
+            self._command = command
+        if not self._owned:  # SQL comes by the caller's connection, too
+            self._make_known()
+
+    def _make_known(self) -> None:
+        """Give DuckDB the function, for which it loads numpy: a third of what opening takes."""
+        if self._command is None or self._namesakes():  # which another connection knows
+            return
+        # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a
+        # silent NULL.
+        self._own.create_function(  # type: ignore[call-overload]  # its enum moved in 2.0
+            "embsql_command",
+            self._command,
+            ["VARCHAR[]"],
+            "VARCHAR[]",
+            side_effects=True,
+            null_handling="special",
+        )
+        self._command = None
+
+    def _with_command(self, sql: str, work: Callable[[], Done]) -> Done:
+        """What comes of SQL, with embsql_command where it is called.
+
+        Most often nothing calls it. In `transaction` nothing does, and it would go with a ROLLBACK.
+        """
+        if not self._begun and not QUERY.fullmatch(sql):
+            self._make_known()
+        try:
+            return work()
+        except duckdb.CatalogException as error:
+            if self._command is None or ABSENT not in str(error):
+                raise
+        self._make_known()
+        return work()
 
     def _namesakes(self) -> set[str]:
         """What kinds of functions there are that a call of embsql_command may reach.
@@ -286,7 +322,7 @@ class DuckDB:
         try:
             self._own.execute(CALLED).fetchall()
         except duckdb.CatalogException as error:
-            if "embsql_command does not exist" in str(error):
+            if ABSENT in str(error):
                 return set()
         except duckdb.BinderException:
             pass  # one with other arguments
