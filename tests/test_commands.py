@@ -83,24 +83,22 @@ UNWATCH = "SELECT * FROM embsql.unwatch('m')"
 
 
 @pytest.mark.parametrize(
-    "statements",
+    ("first", "then"),
     [
-        [UNWATCH],
-        ["CALL embsql.unwatch('m')"],
-        [f"SELECT 1; {UNWATCH}"],
-        ["BEGIN", UNWATCH],
+        ("SELECT 1", UNWATCH),
+        ("SELECT 1", "CALL embsql.unwatch('m')"),
+        ("SELECT 1", f"SELECT 1; {UNWATCH}"),
+        ("BEGIN", UNWATCH),
     ],
     ids=["a query", "a call", "a script", "a transaction"],
 )
-def test_a_file_knows_a_command_once_it_is_called(statements, tmp_path) -> None:
+def test_a_file_knows_a_command_once_it_is_called(first, then, tmp_path) -> None:
     path = str(tmp_path / "shop.duckdb")
     embsql.connect(path).close()
-    with (
-        embsql.connect(path) as db,
-        pytest.raises(errors.EmbsqlError, match='named "m"'),
-    ):
-        for statement in statements:
-            db.ask(statement)
+    with embsql.connect(path) as db:
+        db.ask(first)
+        with pytest.raises(errors.EmbsqlError, match='named "m"'):
+            db.ask(then)
 
 
 def test_every_command_has_a_name_in_sql(con) -> None:
