@@ -24,8 +24,10 @@ from embsql.numeric.blas import one_blas_thread
 from embsql.run import Run
 
 NEW_USER_PAIRS = 2  # a user with at most this many training pairs is new
-# the most popular items that together carry this share of the training pairs are the head
-HEAD_SHARE = 0.5
+# The most popular items that together carry this share of the training pairs are the head, the
+# least popular ones that carry no more are the tail, the others the torso: Abdollahpouri et al.
+# 2021, User-centered evaluation of popularity bias in recommender systems.
+SHARE = 0.2
 
 Jobs = dict[Key, Callable[[], Float64]]  # that make figures: (m,) each
 
@@ -222,10 +224,8 @@ class Questions:
 
     def item_segments(self) -> Iterator[tuple[str, Mask]]:
         """All items, and parts of them: (n_items,) each; of which held-out ones count as right."""
-        head = _head(self.counts)  # (n_items,)
         yield "all", np.ones(len(self.counts), bool)
-        yield "items:head", head
-        yield "items:tail", ~head
+        yield from _by_popularity(self.counts)
 
     def relevant_counts(self, items: Mask) -> Int64:
         """How many of its held-out items each user has among some (n_items,): (m,)."""
@@ -325,6 +325,9 @@ class Evaluator:
                 metrics.diversity, top, embeddings.items
             )
             jobs["all", "novelty", k] = partial(metrics.novelty, top, counts, n_users)
+            jobs["all", "average_popularity", k] = partial(
+                metrics.average_popularity, top, counts
+            )
         return self.questions.figures(ranking, self.k, jobs)
 
 
@@ -339,18 +342,21 @@ def _without_baselines(figure: Metric) -> Metric:
     return replace(figure, popular_value=None, itemknn_value=None)
 
 
-def _head(counts: Int64) -> Mask:
-    """The most popular items (n_items,) that together carry half of the pairs.
+def _by_popularity(counts: Int64) -> Iterator[tuple[str, Mask]]:
+    """The head, torso and tail (n_items,) of items with so many training pairs.
 
     Equal counts by code.
     """
     order = np.argsort(-counts, kind="stable")  # (n_items,)
-    before = (
-        np.cumsum(counts[order]) - counts[order]
-    )  # (n_items,) pairs of more popular items
-    head = np.zeros(len(counts), bool)  # (n_items,)
-    head[order[before < HEAD_SHARE * counts.sum()]] = True
-    return head
+    # pairs of more popular items
+    before = np.cumsum(counts[order]) - counts[order]  # (n_items,)
+    whole = counts.sum()
+    is_head = before < SHARE * whole  # (n_items,)
+    is_tail = before >= (1 - SHARE) * whole  # (n_items,)
+    back = np.argsort(order)  # (n_items,)
+    yield "items:head", is_head[back]
+    yield "items:torso", ~(is_head | is_tail)[back]
+    yield "items:tail", is_tail[back]
 
 
 def _take_rows(matrix: CsrMatrix, rows: Int32) -> CsrMatrix:

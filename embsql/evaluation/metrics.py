@@ -126,8 +126,22 @@ def novelty(ranking: Int32, counts: Int64, n_users: int) -> Float64:
     training pairs.
     """
     bits = np.log2(n_users / np.maximum(counts, 1))  # (n_items,)
+    return _mean_of_listed(ranking, bits)
+
+
+def average_popularity(ranking: Int32, counts: Int64) -> Float64:
+    """Average recommendation popularity: mean training pairs of the items in a user's list.
+
+    Yin et al. 2012, Challenging the long tail recommendation. `counts` (n_items,) are training
+    pairs.
+    """
+    return _mean_of_listed(ranking, counts)
+
+
+def _mean_of_listed(ranking: Int32, values: NDArray[np.number]) -> Float64:
+    """The mean (m,) of what the items (n_items,) in a user's list have."""
     listed = ranking >= 0  # (m, k)
-    total = np.where(listed, bits[ranking], 0.0).sum(axis=1)  # (m,)
+    total = np.where(listed, values[ranking], 0.0).sum(axis=1)  # (m,)
     return _ratio(total, listed.sum(axis=1))
 
 
@@ -176,8 +190,9 @@ def means(figures: Float64) -> Float64:
 
 def sums(figures: Float64) -> Float64:
     """Sums of the columns of figures (m, c), then how many users have part in each: (2c,)."""
-    total: Float64 = _values_and_ones(figures).sum(axis=0)
-    return total
+    has_part = np.isfinite(figures)  # (m, c)
+    values = np.where(has_part, figures, 0).sum(axis=0)  # (c,)
+    return np.concatenate([values, has_part.sum(axis=0)])
 
 
 def ratios(sums: Float64) -> Float64:
@@ -214,19 +229,29 @@ def resampled(
     Figures (m, c) may be of a part of the users: those of all parts add up to the whole's. `group`
     is as of `intervals`; a part is then of groups.
     """
-    table = _values_and_ones(figures).astype(np.float32)  # (m, 2c)
+    has_part = np.isfinite(figures)  # (m, c)
+    first_of, copy_of = _distinct_columns(has_part)  # (d,), (c,)
+    values = np.where(has_part, figures, 0)  # (m, c)
+    table = np.hstack([values, has_part[:, first_of]]).astype(np.float32)  # (m, c + d)
     if group is not None:
         first = np.flatnonzero(np.diff(group, prepend=-1))  # (groups,)
-        table = np.add.reduceat(table, first)  # (groups, 2c)
-    parts = [counts @ table for counts in _poisson_counts(len(table), part, seed)]
+        table = np.add.reduceat(table, first)  # (groups, c + d)
+    c = len(copy_of)
+    columns = np.concatenate([np.arange(c), c + copy_of])  # (2c,) of the table
+    draws = _poisson_counts(len(table), part, seed)
+    parts = [(counts @ table)[:, columns] for counts in draws]
     return np.vstack(parts)
 
 
-def _values_and_ones(figures: Float64) -> Float64:
-    """Figures (m, c), 0 for who has no part, and 1 for who has: (m, 2c)."""
-    has_part = np.isfinite(figures)  # (m, c)
-    values = np.where(has_part, figures, 0)  # (m, c)
-    return np.hstack([values, has_part])
+def _distinct_columns(flags: Hits) -> tuple[Int64, Int64]:
+    """Where each different column of flags (m, c) stands first, (d,), and which each is, (c,).
+
+    Most figures have the same users, and a product with equal columns is the same product.
+    """
+    columns = [column.tobytes() for column in np.packbits(flags, axis=0).T]
+    known: dict[bytes, int] = {}
+    copies = [known.setdefault(column, len(known)) for column in columns]
+    return np.unique(copies, return_index=True)[1], np.array(copies)  # (d,), (c,)
 
 
 def percentiles(resamples: Float32) -> tuple[Float64, Float64]:

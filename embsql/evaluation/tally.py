@@ -23,9 +23,10 @@ Key = tuple[str, str, int]  # of a figure: segment, metric, k
 class Metric:
     """One figure of a model on a split, with the same figure of the two baselines."""
 
-    # all, users:new, users:light, users:heavy, items:head, items:tail; asked: counts
+    # all, users:new, users:light, users:heavy, items:head, items:torso, items:tail; asked: counts
     segment: str
-    metric: str  # recall ndcg hit_rate mrr map coverage diversity novelty
+    # recall ndcg hit_rate mrr map coverage diversity novelty average_popularity
+    metric: str
     k: int  # length of the lists; 0 for a count
     value: float
     # None where the baseline's lists are too short for the figure, or were not made

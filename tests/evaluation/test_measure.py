@@ -40,11 +40,13 @@ def segments(train, held):
     counts = np.bincount(train.item, minlength=train.n_items)
     pairs = {user: len(items_of(train, user)) for user in set(held.user.tolist())}
     usual = np.median([n for n in pairs.values() if n > 2])
-    head, carried = set(), 0
+    head, tail, carried = set(), set(), 0
     for item in sorted(range(train.n_items), key=lambda i: (-counts[i], i)):
-        if carried < len(train) / 2:
+        if carried < len(train) / 5:
             head.add(item)
         carried += counts[item]
+        if carried - counts[item] >= len(train) * 4 / 5:
+            tail.add(item)
     everything = set(range(train.n_items))
     return {
         "all": (set(pairs), everything),
@@ -52,7 +54,8 @@ def segments(train, held):
         "users:light": ({u for u, n in pairs.items() if 2 < n <= usual}, everything),
         "users:heavy": ({u for u, n in pairs.items() if n > max(usual, 2)}, everything),
         "items:head": (set(pairs), head),
-        "items:tail": (set(pairs), everything - head),
+        "items:torso": (set(pairs), everything - head - tail),
+        "items:tail": (set(pairs), tail),
     }
 
 
@@ -90,7 +93,7 @@ def test_same_as_the_plainest_way(method, similarity):
 def test_every_figure_is_there_and_inside_its_interval():
     embeddings, parts = world(pairs=400)
     figures = measure(embeddings, parts, Run(), k=K)
-    assert len(by_name(figures)) == len(figures) == (6 * 5 + 3) * len(K)
+    assert len(by_name(figures)) == len(figures) == (7 * 5 + 4) * len(K)
     for figure in figures:
         numbers = (figure.value, figure.popular_value, figure.itemknn_value)
         assert all(
@@ -98,6 +101,63 @@ def test_every_figure_is_there_and_inside_its_interval():
         ), figure
         if figure.metric != "coverage":
             assert figure.ci_low <= figure.value <= figure.ci_high, figure
+
+
+def test_head_torso_and_tail_carry_a_fifth_three_and_one():
+    train = coded([0, 1, 2, 3, 0, 1, 2, 0, 1, 0], [0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
+    held = coded([1, 2, 3, 3], [3, 3, 1, 2], shape=(4, 4))
+    questions = Questions.prepare(Split("random", train, held), Run())
+    parts = {
+        name: np.flatnonzero(items).tolist()
+        for name, items in questions.item_segments()
+    }
+    assert parts == {
+        "all": [0, 1, 2, 3],
+        "items:head": [0],  # four of ten pairs: the first alone has a fifth
+        "items:torso": [1, 2],  # at most seven before it
+        "items:tail": [3],
+    }
+
+
+def test_a_segment_that_nobody_was_asked_about_has_no_row():
+    train = coded([0, 1, 2, 3, 0, 1, 2, 0, 1, 0], [0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
+    held = coded(
+        [1, 2], [3, 3], shape=(4, 4)
+    )  # of the tail, by users with two or three pairs
+    vectors = Embeddings(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32))
+    figures = by_name(measure(vectors, Split("random", train, held), Run(), k=(2,)))
+    found = {segment for segment, _, _ in figures}
+    assert found == {"all", "items:tail", "users:new", "users:light"}
+
+
+@pytest.mark.parametrize(
+    ("user", "item", "held_user", "held_item"),
+    [
+        ([0], [0], [0], [0]),  # one user, one item, which was seen
+        (
+            [0, 1, 2],
+            [0, 0, 0],
+            [0, 1, 2],
+            [1, 1, 1],
+        ),  # all alike, asked about what nobody knows
+        ([0, 0, 1, 1], [0, 1, 0, 1], [0, 1], [2, 2]),
+    ],
+)
+def test_the_least_that_can_be_asked_has_figures_and_no_row_that_is_none(
+    user, item, held_user, held_item
+):
+    shape = (max(user) + 1, 3)
+    parts = Split(
+        "random",
+        coded(user, item, shape=shape),
+        coded(held_user, held_item, shape=shape),
+    )
+    vectors = (np.ones((n, 2), np.float32) for n in shape)
+    figures = by_name(measure(Embeddings(*vectors), parts, Run(), k=(5,)))
+    assert figures["all", "ndcg", 5].value == 0
+    assert ("all", "average_popularity", 5) not in figures  # every list is empty
+    assert figures["all", "coverage", 5].value == 0
+    assert all(np.isfinite(figure.value) for figure in figures.values())
 
 
 def test_one_exam_serves_many_models_and_gives_the_same():

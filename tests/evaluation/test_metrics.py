@@ -112,6 +112,24 @@ def test_novelty_is_bits_of_the_share_of_users():
     assert figures.tolist() == pytest.approx([0.5, 3, np.nan], nan_ok=True)
 
 
+def test_average_popularity_is_of_the_items_listed():
+    ranking = np.array([[0, 1], [2, -1], [-1, -1]], np.int32)
+    figures = metrics.average_popularity(ranking, np.array([8, 4, 1]))
+    assert figures.tolist() == pytest.approx([6, 1, np.nan], nan_ok=True)
+
+
+def test_figures_of_the_same_users_are_resampled_as_each_alone():
+    rng = np.random.default_rng(3)
+    figures = rng.random((50, 6))
+    figures[:20, 1] = figures[:20, 4] = np.nan
+    figures[30:, 2] = np.nan
+    part = metrics.Part(0, 50)
+    whole = metrics.resampled(figures, part, seed=5)
+    for n in range(6):
+        alone = metrics.resampled(figures[:, n : n + 1], part, seed=5)
+        assert np.allclose(whole[:, [n, 6 + n]], alone)
+
+
 def test_diversity_by_hand():
     items = np.array([[1, 0], [5, 0], [0, 2], [-1, 0], [0, 0]], np.float32)
     ranking = np.array(
