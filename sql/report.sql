@@ -151,6 +151,9 @@ LIMIT 5
 -- recommend: What to show a user.
 SELECT best.item_id, best.rank, best.score, best.source FROM embsql.recommend($model, $subject, k => 5) AS best
 
+-- advice: What the figures call for, and what to type.
+SELECT called.advice AS sentence, called.command FROM embsql.advice($model) AS called
+
 -- validation: What the source looked like.
 SELECT finding."check" AS name, finding.severity, finding.rows, finding.example, finding.hint
 FROM embsql.validation($model) AS finding

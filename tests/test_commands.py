@@ -221,7 +221,7 @@ def test_cli_trains_and_asks(cli) -> None:
         "SELECT * FROM embsql.recommend('m', '5', k => 2, exclude_seen => FALSE)",
     ).stdout
     assert [json.loads(line)["rank"] for line in rows.splitlines()] == [1, 2]
-    for command in ("runs", "evaluation", "validation", "evaluate"):
+    for command in ("runs", "evaluation", "advice", "validation", "evaluate"):
         assert cli(command, "m").exit_code == 0
     assert cli("train", "m", "--source", EVENTS, "--dim", "3").exit_code == 0
     assert cli("rollback", "m").stdout == "run 1 is live\n"

@@ -1,82 +1,21 @@
-"""What to do next, each with the figure or the fact behind it, and what to type."""
+"""What to do next: what embsql.advice finds, and what a page itself lacks or shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-TEST = (
-    "Nobody measured how good this run is. Its vectors were not trained here, so nothing can be "
-    "held out: give embsql evaluate a --test of yours, a table of user_id and item_id."
-)
+from embsql.report.subject import Subject
 
 
-def advice(page: dict[str, Any]) -> list[dict[str, str | None]]:
-    """Sentences, and a command where one helps, of what the other sections hold."""
-    return [
-        {"sentence": sentence, "command": command}
-        for part in (_of_run, _of_source, _of_quality, _of_pictures, _of_health)
-        for sentence, command in part(page)
-    ]
-
-
-def _of_run(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    model = page["model"]
-    reference, gate = model["reference"], model["gate"]
-    if model["status"] != "live":
-        refused = f": {gate['reason']}" if gate and gate["reason"] else ""
-        yield (
-            f"Run {model['run_id']} is not live{refused}. Make it live if you trust it:",
-            f"embsql promote {reference}",
-        )
-
-
-def _of_source(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    for row in page["validation"]:
-        if row["severity"] in {"error", "warning"} and row["hint"]:
-            yield f"The source: {row['name']} ({row['rows']} rows). {row['hint']}", None
-
-
-def _of_quality(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    figures, model = page["quality"], page["model"]
-    if not figures and model["evaluate"]:
-        yield "Nobody measured how good this run is. Measure it:", model["evaluate"]
-    if not figures and model["registered"] and model["users"]:
-        yield TEST, None
-    for split, rows in groupby(figures, itemgetter("split")):
-        for sentence in _beaten(split, list(rows)):
-            yield sentence, "embsql algorithms"
-
-
-def _beaten(split: str, figures: list[dict[str, Any]]) -> Iterator[str]:
-    """What says that a baseline is better on a split."""
-    main = _headline(figures)
-    if main is None:
-        return
-    named = f"{main['metric']}@{main['k']} of {main['value']:.4f} (split {split})"
-    for rival, what in (("popular", "what is popular"), ("itemknn", "item-kNN")):
-        other = main[f"{rival}_value"]
-        if other is not None and (main["ci_high"] or main["value"]) < other:
-            yield (
-                f"{named} is below that of {what}, {other:.4f}: try other options, or "
-                "another algorithm:"
-            )
-
-
-def _headline(figures: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The figure by which a split is judged: ndcg over all users at the shortest list."""
-    return next(
-        (
-            row
-            for row in figures
-            if row["segment"] == "all"
-            and row["metric"] == "ndcg"
-            and row["value"] is not None
-        ),
-        None,
-    )
+def advice(subject: Subject, page: dict[str, Any]) -> list[dict[str, str | None]]:
+    """Sentences, and a command where one helps: of the run, then of the page's other sections."""
+    found = subject.rows("advice")
+    for part in (_of_pictures, _of_health):
+        rows = part(page)
+        found += [{"sentence": words, "command": typed} for words, typed in rows]
+    return found
 
 
 def _of_pictures(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:

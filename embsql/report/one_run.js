@@ -344,9 +344,7 @@ function findings(parent, rows) {
 }
 
 function showNext() {
-  if (!data.next.length)
-    body("next").append("p").text("Nothing that these figures would call for.");
-  else
+  if (data.next.some((row) => row.command))
     body("next")
       .append("p")
       .attr("class", "quiet")

@@ -32,7 +32,7 @@ def one_run(about: Subject, labels: Mapping[str, str], seed: int) -> dict[str, A
         "validation": about.rows("validation"),
     }
     cut = {clipped(name): clipped(label) for name, label in labels.items()}
-    return data | {"next": advice(data), "labels": _mentioned(data, cut)}
+    return data | {"next": advice(about, data), "labels": _mentioned(data, cut)}
 
 
 def _mentioned(data: Mapping[str, Any], labels: dict[str, str]) -> dict[str, str]:

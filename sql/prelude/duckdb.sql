@@ -564,6 +564,11 @@ WHERE fresh.run_id = of_run;
 -- How many rows that a run has not seen count for nothing: none, as embsql.watch refuses weights that training refuses.
 CREATE OR REPLACE MACRO embsql_internal.refused_events(of_run) AS CAST(0 AS BIGINT);
 
+-- How many new pairs of user and item there are, as embsql.watch has read them.
+CREATE OR REPLACE MACRO embsql_internal.unseen_pairs(of_run) AS (
+    SELECT CAST(coalesce(sum(fresh.events), 0) AS BIGINT) FROM embsql.fresh_users AS fresh WHERE fresh.run_id = of_run
+);
+
 -- A time of an event as a moment in UTC; NULL beyond what has one.
 CREATE OR REPLACE MACRO embsql_internal.moment(microseconds) AS
     CASE WHEN abs(microseconds) < 200000000000000000 THEN make_timestamp(CAST(microseconds AS BIGINT)) END;

@@ -309,6 +309,24 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $embsql$;
 
+-- How many pairs of user and item a run has not seen; NULL for who may not read what is watched.
+CREATE OR REPLACE FUNCTION embsql_internal.unseen_pairs(run bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    query CONSTANT text := embsql_internal.fresh_query(run, FALSE);
+    found bigint := 0;
+BEGIN
+    IF query IS NOT NULL THEN
+        EXECUTE 'SELECT count(*) FROM (SELECT DISTINCT new.user_id, new.item_id FROM (' || query || ') AS new) AS pair'
+        INTO found;
+    END IF;
+    RETURN found;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN NULL;
+END
+$embsql$;
+
 -- Whether a run was trained on ratings.
 CREATE OR REPLACE FUNCTION embsql_internal.is_rated(run bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
@@ -573,7 +591,7 @@ BEGIN
         JOIN pg_proc AS f ON f.pronamespace = 'embsql_internal'::regnamespace
         WHERE asked.oid = 'embsql.live_run(text)'::regprocedure AND entry.grantee <> 0 AND f.proname IN (
             'watched_table', 'refuse_reading', 'refuse_selecting', 'watched_column', 'check_id_type', 'id_condition',
-            'time_expression', 'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'fresh_events',
+            'time_expression', 'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'unseen_pairs', 'fresh_events',
             'is_rated', 'is_watched', 'fresh_history', 'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment',
             'events_until', 'pairs_until', 'unknown_as_of', 'history_as_of'
         )

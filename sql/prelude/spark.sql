@@ -188,6 +188,11 @@ CREATE OR REPLACE FUNCTION embsql_internal.refused_events(run BIGINT)
 RETURNS BIGINT
 RETURN CAST(0 AS BIGINT);
 
+-- How many new pairs of user and item there are: none.
+CREATE OR REPLACE FUNCTION embsql_internal.unseen_pairs(run BIGINT)
+RETURNS BIGINT
+RETURN CAST(0 AS BIGINT);
+
 -- A time of an event as a moment in UTC; NULL beyond what has one.
 CREATE MACRO embsql_internal.moment(_microseconds) AS CASE
     WHEN abs(_microseconds) < 200000000000000000

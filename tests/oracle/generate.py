@@ -219,6 +219,7 @@ def _whole(
     for entity in ("user", "item"):
         _groups(rng, run, entity)
     run.figures = _figures(rng)
+    _add_what_advice_reads(np.random.default_rng(run_id), run)
     run.gate = _gate(rng, made, run) if chance(rng, 0.8) else None
     _notes(rng, run)
     made.runs.append(run)
@@ -452,6 +453,25 @@ def _figures(rng: Random) -> list[Figure]:
             ]
             found.append(Figure(split, segment, metric, k, *numbers))
     return found
+
+
+def _add_what_advice_reads(rng: Random, run: Run) -> None:
+    """Figures of other segments, counts of what was asked, and counts of rows."""
+    numbers = (None,) * 4
+    for split in {figure.split: None for figure in run.figures}:
+        for segment, metric, k in (
+            ("items:tail", "recall", 10),
+            ("all", "coverage", 10),
+            ("asked", "users", 0),
+            ("asked", "users without training pairs", 0),
+            ("asked", "tied users", 0),
+        ):
+            size = 300 if segment == "asked" else 0.1
+            if not chance(rng, 0.2):
+                value = float(np.round(size * rng.random(), 0 if size > 1 else 6))
+                run.figures.append(Figure(split, segment, metric, k, value, *numbers))
+    for name in pick(rng, ("rows", "repeated pairs", "users with one item"), 3):
+        run.findings.append((name, "info", int(rng.integers(60)), None, None))
 
 
 def _gate(rng: Random, made: World, run: Run) -> Gate:

@@ -28,6 +28,7 @@
   'drift': embsql.drift(shop),
   'cohort_drift': embsql.cohort_drift(shop, 'parity'),
   'explain': embsql.explain(shop, 'u0', 'i2'),
+  'advice': "(select * from " ~ embsql.advice(shop) ~ " where reason = 'below_itemknn')",
   'evaluation': embsql.evaluation(shop),
   'embedding_health': embsql.embedding_health(shop),
   'validation': embsql.validation(shop),

@@ -56,6 +56,7 @@ _question("runs", "SELECT * FROM embsql.runs($model)", with_model=True)
 _question("training-log", "SELECT * FROM embsql.training_log($model)", with_model=True)
 _question("trials", "SELECT * FROM embsql.trials($model)", with_model=True)
 _question("evaluation", "SELECT * FROM embsql.evaluation($model)", with_model=True)
+_question("advice", "SELECT * FROM embsql.advice($model)", with_model=True)
 _question("gate", "SELECT * FROM embsql.gate($model)", with_model=True)
 _question("validation", "SELECT * FROM embsql.validation($model)", with_model=True)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import astuple
 
 from tests.oracle.answers._common import live, newest
-from tests.oracle.compare import Listed
-from tests.oracle.data import Figure, Run, World, by_bytes
+from tests.oracle.compare import ANY, Listed
+from tests.oracle.data import Figure, Row, Run, World, by_bytes
 
 
 def models(world: World) -> Listed:
@@ -158,3 +158,177 @@ def freshness(world: World, model: str) -> Listed:
     return Listed(
         [(run.run_id, run.finished_at, None, None, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0)]
     )
+
+
+# --- advice --------------------------------------------------------------------------------------
+
+
+def advice(world: World, model: str) -> Listed:
+    """Each reason in its order; the sentences are read in tests/sql/test_advice.py."""
+    run = live(world, model)
+    splits = sorted({f.split for f in run.figures if _is_main(f)}, key=by_bytes)
+    rows = [*_of_the_run(world, run)]
+    by_split = [[*_of_a_split(run, split)] for split in splits]
+    for reason in OF_SPLITS:
+        rows += [row for found in by_split for row in found if row[0] == reason]
+    rows += _of_the_source(run)
+    items = len(run.items)
+    if run.users and items <= 20:
+        rows.append(_advised("few_items", None, "items", items, "bound", 20))
+    return Listed(rows or [("nothing", ANY, *(None,) * 6)])
+
+
+OF_SPLITS = (
+    "nothing_found",
+    "below_popular",
+    "below_itemknn",
+    "not_above_popular",
+    "not_above_itemknn",
+    "few_users_asked",
+    "wide_interval",
+    "unknown_users",
+    "tied_times",
+    "tail_not_found",
+    "low_coverage",
+)
+
+
+def _advised(
+    reason: str,
+    split: str | None,
+    metric: str | None,
+    value: float | None,
+    compared_to: str | None,
+    threshold: float | None,
+    command: str | None = None,
+) -> Row:
+    return reason, ANY, split, metric, value, compared_to, threshold, command
+
+
+def _is_main(figure: Figure) -> bool:
+    return (figure.segment, figure.metric) == ("all", "ndcg")
+
+
+def _of_the_run(world: World, run: Run) -> list[Row]:
+    model = world.model(run.model)
+    reference = f"{run.model}@{run.run_id}"
+    rows = []
+    if model.live_run is None or run.run_id not in (
+        model.live_run,
+        *model.earlier_runs,
+    ):
+        rows.append(
+            _advised("not_live", *(None,) * 5, command=f"embsql promote {reference}")
+        )
+    if not run.figures:
+        lonely = _found(run, "users with one item") or 0
+        can = run.users and lonely < len(run.users)
+        reason = "not_evaluated" if run.users else "no_users"
+        command = f"embsql evaluate {reference}" if can else None
+        rows.append(_advised(reason, *(None,) * 5, command=command))
+    return rows
+
+
+def _found(run: Run, name: str) -> int | None:
+    """How many a line of the validation report is about."""
+    return next((row[2] for row in run.findings if row[0] == name), None)
+
+
+Figures = dict[tuple[str, str, int], float]  # of a split: by segment, metric and k
+
+
+def _of_a_split(run: Run, split: str) -> list[Row]:
+    own = [figure for figure in run.figures if figure.split == split]
+    main = min((f for f in own if _is_main(f)), key=lambda figure: figure.k)
+    if main.value is None:
+        return []
+    values = {(f.segment, f.metric, f.k): f.value for f in own if f.value is not None}
+    return [
+        *_against_baselines(main),
+        *_of_who_was_asked(run, main, values),
+        *_of_items_shown(run, main, values),
+    ]
+
+
+def _against_baselines(main: Figure) -> list[Row]:
+    rivals = {"popular": main.popular_value, "itemknn": main.itemknn_value}
+    figure = (main.split, f"ndcg@{main.k}", main.value)
+    rows = []
+    if not main.value and not any(rivals.values()):
+        rows.append(_advised("nothing_found", *figure, "bound", 0))
+    high = main.value if main.ci_high is None else main.ci_high
+    for name, bound in rivals.items():
+        words = (*figure, name, bound, "embsql algorithms")
+        if bound is not None and high < bound:
+            rows.append(_advised(f"below_{name}", *words))
+        known = None not in (bound, main.ci_low, main.ci_high)
+        if known and bound > 0 and main.ci_low <= bound <= main.ci_high:
+            rows.append(_advised(f"not_above_{name}", *words))
+    return rows
+
+
+def _of_who_was_asked(run: Run, main: Figure, values: Figures) -> list[Row]:
+    users = values.get(("asked", "users", 0))
+    if users is None:
+        return []
+    rows = []
+    if users < 100:
+        rows.append(
+            _advised("few_users_asked", main.split, "users", users, "bound", 100)
+        )
+    elif None not in (main.ci_low, main.ci_high):
+        half = (main.ci_high - main.ci_low) / 2
+        words = (f"half the interval of ndcg@{main.k}", half, "a fifth of the figure")
+        if half > 0.2 * main.value:
+            bound = 0.2 * main.value
+            rows.append(_advised("wide_interval", main.split, *words, bound))
+    unknown = values.get(("asked", "users without training pairs", 0), 0)
+    if unknown > 0.2 * users:
+        words = ("users without training pairs", unknown, "a fifth of the users")
+        rows.append(_advised("unknown_users", main.split, *words, 0.2 * users))
+    tied = values.get(("asked", "tied users", 0), 0)
+    if tied > 0.5 * users:
+        words = ("tied users", tied, "half of the users", 0.5 * users)
+        command = f"embsql evaluate {run.model}@{run.run_id} --split random"
+        rows.append(_advised("tied_times", main.split, *words, command))
+    return rows
+
+
+def _of_items_shown(run: Run, main: Figure, values: Figures) -> list[Row]:
+    k = main.k
+    rows = []
+    recall = values.get(("all", "recall", k), 0)
+    tail = values.get(("items:tail", "recall", k))
+    if tail is not None and tail < 0.1 * recall:
+        words = (f"recall@{k}", tail, "a tenth of all items", 0.1 * recall)
+        rows.append(_advised("tail_not_found", main.split, *words, "embsql algorithms"))
+    users = values.get(("asked", "users", 0))
+    every = users is None or not run.items
+    possible = 1.0 if every else min(1, users * k / len(run.items))
+    coverage = values.get(("all", "coverage", k))
+    if coverage and coverage < 0.1 * possible:
+        words = (f"coverage@{k}", coverage, "a tenth of the possible", 0.1 * possible)
+        rows.append(_advised("low_coverage", main.split, *words))
+    return rows
+
+
+def _of_the_source(run: Run) -> list[Row]:
+    warnings = sorted(
+        (
+            row
+            for row in run.findings
+            if row[1] in ("error", "warning") and row[4] is not None
+        ),
+        key=lambda row: by_bytes(row[0]),
+    )
+    rows = [_advised("source", None, *row[::2][:2], "bound", 0) for row in warnings]
+    lonely = _found(run, "users with one item")
+    half = 0.5 * len(run.users)
+    if run.users and lonely is not None and lonely > half:
+        words = ("users with one item", lonely, "half of the users", half)
+        rows.append(_advised("one_item_users", None, *words))
+    read, repeated = _found(run, "rows"), _found(run, "repeated pairs")
+    if None not in (read, repeated) and repeated > 0.3 * read:
+        words = ("repeated pairs", repeated, "0.3 of the rows", 0.3 * read)
+        rows.append(_advised("repeated_pairs", None, *words))
+    return rows

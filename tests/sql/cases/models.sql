@@ -65,3 +65,8 @@ SELECT question, arguments, columns, example FROM embsql.help('similar_items');
 -- and of all, which the view has too
 SELECT count(*) > 40 AND count(*) = (SELECT count(*) FROM embsql.questions) AS whole FROM embsql.help() AS one JOIN embsql.questions AS same ON same.name = one.question AND same.example = one.example;
 --= True
+
+-- what nobody measured is to be, and of six items a list of ten has all
+SELECT reason, split, metric, value, compared_to, threshold, command FROM embsql.advice('compass');
+--= not_evaluated | NULL | NULL | NULL | NULL | NULL | embsql evaluate compass@1
+--= few_items | NULL | items | 6.0 | bound | 20.0 | NULL
