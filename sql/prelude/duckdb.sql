@@ -565,7 +565,7 @@ WHERE fresh.run_id = of_run;
 CREATE OR REPLACE MACRO embsql_internal.refused_events(of_run) AS CAST(0 AS BIGINT);
 
 -- How many new pairs of user and item there are, as embsql.watch has read them.
-CREATE OR REPLACE MACRO embsql_internal.unseen_pairs(of_run) AS (
+CREATE OR REPLACE MACRO embsql_internal.new_pairs(of_run) AS (
     SELECT CAST(coalesce(sum(fresh.events), 0) AS BIGINT) FROM embsql.fresh_users AS fresh WHERE fresh.run_id = of_run
 );
 

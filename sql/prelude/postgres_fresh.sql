@@ -309,8 +309,8 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $embsql$;
 
--- How many pairs of user and item a run has not seen; NULL for who may not read what is watched.
-CREATE OR REPLACE FUNCTION embsql_internal.unseen_pairs(run bigint) RETURNS bigint
+-- How many pairs of user and item are new to a run; NULL for who may not read what is watched.
+CREATE OR REPLACE FUNCTION embsql_internal.new_pairs(run bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -591,7 +591,7 @@ BEGIN
         JOIN pg_proc AS f ON f.pronamespace = 'embsql_internal'::regnamespace
         WHERE asked.oid = 'embsql.live_run(text)'::regprocedure AND entry.grantee <> 0 AND f.proname IN (
             'watched_table', 'refuse_reading', 'refuse_selecting', 'watched_column', 'check_id_type', 'id_condition',
-            'time_expression', 'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'unseen_pairs', 'fresh_events',
+            'time_expression', 'weight_expression', 'newer_condition', 'newer_query', 'fresh_query', 'refused_events', 'new_pairs', 'fresh_events',
             'is_rated', 'is_watched', 'fresh_history', 'trained_history', 'sequence_of', 'whole_history', 'user_state', 'fresh_users', 'moment',
             'events_until', 'pairs_until', 'unknown_as_of', 'history_as_of'
         )

@@ -189,7 +189,7 @@ RETURNS BIGINT
 RETURN CAST(0 AS BIGINT);
 
 -- How many new pairs of user and item there are: none.
-CREATE OR REPLACE FUNCTION embsql_internal.unseen_pairs(run BIGINT)
+CREATE OR REPLACE FUNCTION embsql_internal.new_pairs(run BIGINT)
 RETURNS BIGINT
 RETURN CAST(0 AS BIGINT);
 

@@ -142,6 +142,21 @@ def test_of_unknown_items_alone_there_is_nothing_to_fold(shop: embsql.Database) 
     assert found["staleness"] == 1.0
 
 
+def test_many_new_events_call_for_a_refresh(shop: embsql.Database) -> None:
+    ask = "SELECT value, command FROM embsql.advice('shop') WHERE reason = 'new_events'"
+    assert shop.ask(ask).to_pylist() == []
+    insert(
+        shop, *((f"new{n}", "i00", "2026-02-01") for n in range(20) for _ in range(2))
+    )
+    caught_up(shop)
+    assert shop.ask(ask).to_pylist() == [
+        {"value": 20, "command": "embsql refresh shop"}
+    ]
+    shop.refresh("shop")
+    caught_up(shop)
+    assert shop.ask(ask).to_pylist() == []
+
+
 def test_an_event_counts_from_its_time_on(shop: embsql.Database) -> None:
     insert(shop, ("u04", "i02", FUTURE))
     caught_up(shop)
@@ -519,6 +534,8 @@ def test_rights_are_those_of_who_asks(house: House) -> None:
         psycopg.Error, match=r"GRANT SELECT ON public\.orders TO embsql_test_rita"
     ):
         house.run("rita", ask)
+    advised = "SELECT count(*) FROM embsql.advice('ours') WHERE reason <> 'new_events'"
+    assert house.run("rita", advised) > [(0,)]  # what she may not read is left out
     house.run(None, "GRANT SELECT ON orders TO embsql_test_rita")
     assert house.run("rita", ask) == [("fold_in",)]
     house.run(None, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")

@@ -8,18 +8,18 @@
 -- over a fifth of the figure); unknown_users (over a fifth of those asked had no training pair); tied_times (of over half the
 -- last pair was drawn); tail_not_found (recall of items:tail under a tenth of that of all), low_coverage (lists hold under
 -- a tenth of the items they could); source (a warning of embsql.validation); no_times; one_item_users (over half of them);
--- repeated_pairs (over 0.3 of rows); few_items (at most 20); unseen_events (over a tenth of those trained on, of what
+-- repeated_pairs (over 0.3 of rows); few_items (at most 20); new_events (over a tenth of those trained on, of what
 -- embsql.watch named, where the caller may read it). Figures are those at the shortest k of each split. A run that calls for
 -- none has one row: nothing.
 -- example: SELECT reason, advice, metric, value, threshold FROM embsql.advice('shop@1');
 WITH asked AS (
   SELECT
-    run.run_id, run.model_name, run.algorithm, run.interactions, run.newest_event, run.error, run.promoted_at,
+    run.run_id, run.model_name, run.status, run.algorithm, run.interactions, run.newest_event, run.error,
     coalesce(run.users, 0) AS users, coalesce(run.items, 0) AS items, model.live_run AS live,
     run.model_name || '@' || CAST(run.run_id AS VARCHAR) AS reference,
-    embsql_internal.unseen_pairs((SELECT embsql.live_run(:model))) AS unseen
+    embsql_internal.new_pairs((SELECT embsql.live_run(:model))) AS new_pairs
   FROM given
-  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN embsql.models AS model ON model.model_name = run.model_name
 ),
 figures AS (
@@ -90,7 +90,7 @@ found AS (
     CAST(NULL AS VARCHAR) AS split, CAST(NULL AS VARCHAR) AS metric, CAST(NULL AS FLOAT8) AS value,
     CAST(NULL AS VARCHAR) AS compared_to, CAST(NULL AS FLOAT8) AS threshold, 'embsql promote ' || a.reference AS command
   FROM asked AS a
-  WHERE a.live IS NULL OR (a.live <> a.run_id AND a.promoted_at IS NULL)
+  WHERE a.live IS NULL OR a.status = 'ready'
   UNION ALL
   SELECT
     2, CASE WHEN a.users > 0 THEN 'not_evaluated' ELSE 'no_users' END,
@@ -234,12 +234,12 @@ found AS (
   WHERE a.items <= 20 AND a.users > 0
   UNION ALL
   SELECT
-    19, 'unseen_events',
-    CAST(a.unseen AS VARCHAR) || ' pairs are newer than this run, which was trained on ' || CAST(a.interactions AS VARCHAR)
+    19, 'new_events',
+    CAST(a.new_pairs AS VARCHAR) || ' pairs are newer than this run, which was trained on ' || CAST(a.interactions AS VARCHAR)
       || ': train it again, or fold the new ones in:',
-    NULL, 'unseen events', a.unseen, 'a tenth of the interactions', 0.1 * a.interactions, 'embsql refresh ' || a.model_name
+    NULL, 'new events', a.new_pairs, 'a tenth of the interactions', 0.1 * a.interactions, 'embsql refresh ' || a.model_name
   FROM asked AS a
-  WHERE a.unseen > 0.1 * a.interactions
+  WHERE a.new_pairs > 0.1 * a.interactions
 )
 SELECT
   coalesce(one.reason, 'nothing') AS reason,
