@@ -228,7 +228,7 @@ def test_where_nothing_stands_out_there_is_a_row_that_says_so(world) -> None:
             "nothing_found",
             0,
             0,
-            "no list held what was held out",
+            "no list holds what was held out",
         ),
         (
             ("all", "ndcg", 10, 0.4, 0.3, 0.5, 0.1, 0.1),

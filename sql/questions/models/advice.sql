@@ -114,8 +114,8 @@ found AS (
   UNION ALL
   SELECT
     3, 'nothing_found',
-    m.named || ': no list held what was held out, of the baselines none either. Lists may be unable to, as what a user has '
-      || 'is left out of them, or the test asks for items without training pairs.',
+    m.named || ': no list holds what was held out, and none of the baselines. Perhaps no list can: what a user has is left '
+      || 'out of it, and so are items without training pairs.',
     m.split, m.metric, m.value, 'bound', 0, NULL
   FROM measured AS m
   WHERE m.value = 0 AND coalesce(m.popular_value, 0) = 0 AND coalesce(m.itemknn_value, 0) = 0
