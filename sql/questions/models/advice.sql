@@ -175,7 +175,7 @@ found AS (
     'Recall of tail items is ' || embsql_internal.four_decimals(m.tail_recall) || ', of all items '
       || embsql_internal.four_decimals(m.recall) || m.of_split || ': items with few interactions are hardly found. '
       || CASE WHEN a.algorithm IN ('content', 'fusion', 'half_als', 'item2vec', 'neural_content', 'two_tower')
-        THEN 'Give item_features that tell more of them apart.'
+        THEN 'Give item_features in which they differ more.'
         ELSE 'Try fusion, half_als or content with item_features.' END,
     m.split, 'recall@' || CAST(m.k AS VARCHAR), m.tail_recall, 'a tenth of all items', 0.1 * m.recall, 'embsql algorithms'
   FROM asked AS a
