@@ -69,6 +69,7 @@ measured AS (
   LEFT JOIN figures AS shown
     ON shown.split = shortest.split AND shown.k = shortest.k AND shown.segment = 'all' AND shown.metric = 'coverage'
   LEFT JOIN counted ON counted.split = shortest.split
+  WHERE main.value IS NOT NULL
 ),
 rivals AS (
   SELECT 'popular' AS rival, 'what is popular' AS words, m.split, m.metric, m.value, m.ci_low, m.ci_high, m.popular_value AS bound, m.named, m.remedy

@@ -202,7 +202,8 @@ def _advised(
     threshold: float | None,
     command: str | None = None,
 ) -> Row:
-    return reason, ANY, split, metric, value, compared_to, threshold, command
+    numbers = [None if one is None else float(one) for one in (value, threshold)]
+    return reason, ANY, split, metric, numbers[0], compared_to, numbers[1], command
 
 
 def _is_main(figure: Figure) -> bool:
