@@ -31,7 +31,8 @@ MACRO = re.compile(
 CREATE = "CREATE OR REPLACE MACRO {name}({parameters}) AS{kind}{body};\n"
 CALL = re.compile(r"\b(embsql\w*\.\w+)\(")
 LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
-ARGUMENT = re.compile(r"(?<!:):([a-z_]\w*)")
+# not a cast, a slice, or the end of a word within a text
+ARGUMENT = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 LIMIT = re.compile(r"(LIMIT greatest\():([a-z_]\w*)(, 0\))")
 RUN = re.compile(
     r"\(SELECT (embsql\w*)\.(live_run|newest_run|mapped_run|clustered_run)"

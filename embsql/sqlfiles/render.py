@@ -324,9 +324,7 @@ def _signatures(question: Question) -> list[dict[str, str]]:
 def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> str:
     """The body with every :argument as the engine writes it."""
     arguments = {argument.name: argument for argument in question.arguments}
-    return re.sub(
-        r"(?<!:):([a-z_]\w*)", lambda found: written(arguments[found[1]]), body
-    )
+    return macros.ARGUMENT.sub(lambda found: written(arguments[found[1]]), body)
 
 
 @cache

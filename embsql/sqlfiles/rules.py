@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
+from embsql.sqlfiles.macros import ARGUMENT
 from embsql.sqlfiles.questions import TYPES, Question
 
 FUNCTIONS = {
@@ -47,7 +47,7 @@ def violations(question: Question) -> Iterator[str]:
     import sqlglot  # here, because only development and translation need it
     from sqlglot import exp
 
-    bound = re.sub(r"(?<!:):([a-z_]\w*)", r"$\1", question.body)
+    bound = ARGUMENT.sub(r"$\1", question.body)
     tree: Any = sqlglot.parse_one(bound, read="duckdb")
     used = {node.name for node in tree.find_all(exp.Parameter, exp.Placeholder)}
     declared = {argument.name for argument in question.arguments}

@@ -64,8 +64,8 @@ measured AS (
   JOIN figures AS main ON main.split = shortest.split AND main.k = shortest.k AND main.segment = 'all' AND main.metric = 'ndcg'
   LEFT JOIN figures AS overall
     ON overall.split = shortest.split AND overall.k = shortest.k AND overall.segment = 'all' AND overall.metric = 'recall'
-  LEFT JOIN figures AS tail -- in two parts, as a colon before a word begins an argument
-    ON tail.split = shortest.split AND tail.k = shortest.k AND tail.segment = 'items:' || 'tail' AND tail.metric = 'recall'
+  LEFT JOIN figures AS tail
+    ON tail.split = shortest.split AND tail.k = shortest.k AND tail.segment = 'items:tail' AND tail.metric = 'recall'
   LEFT JOIN figures AS shown
     ON shown.split = shortest.split AND shown.k = shortest.k AND shown.segment = 'all' AND shown.metric = 'coverage'
   LEFT JOIN counted ON counted.split = shortest.split
