@@ -17,6 +17,12 @@ SELECT 1 AS found WHERE FALSE
 -- unread_networks: never: a function here is planned where it is called
 SELECT 1 AS found WHERE FALSE
 
+-- unread_cells: never: a server has indexes
+SELECT 1 AS found WHERE FALSE
+
+-- cells_of: never: as unread_cells
+SELECT 1 AS found WHERE CAST($run_id AS bigint) IS NULL
+
 -- damages: what was installed and no longer finds what it stands on; installing again mends it
 SELECT 'schema embsql_runs is gone' AS reason
 WHERE to_regnamespace('embsql_runs') IS NULL
@@ -288,6 +294,9 @@ SELECT FROM generate_series(1, embsql_internal.forget_rows('examples', CAST($run
 
 -- forget_user_embeddings: a person's vectors
 SELECT FROM generate_series(1, embsql_internal.forget_rows('user_embeddings', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_cells: a server has none
+SELECT WHERE CAST($runs AS bigint[]) IS NULL AND CAST($user_id AS text) IS NULL
 
 -- forget_user_interactions: what a person did
 SELECT FROM generate_series(1, embsql_internal.forget_rows('interactions', CAST($runs AS bigint[]), $user_id))

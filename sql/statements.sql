@@ -46,6 +46,18 @@ WHERE f.database_name = current_database() AND f.schema_name = 'ml' AND f.functi
 SELECT 1 AS found
 WHERE EXISTS (SELECT 1 FROM embsql.networks) AND NOT embsql_internal.reads_networks()
 
+-- unread_cells: whether runs have cells that the questions do not read yet
+SELECT 1 AS found
+WHERE EXISTS (SELECT 1 FROM embsql.cells) AND NOT EXISTS (
+    SELECT 1
+    FROM duckdb_functions() AS f
+    WHERE f.database_name = current_database() AND f.schema_name = 'embsql_internal'
+        AND f.function_name = 'user_state' AND contains(f.macro_definition, 'cell_members')
+)
+
+-- cells_of: whether a run is searched by cells
+SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM embsql.cells AS part WHERE part.run_id = $run_id)
+
 -- next_run: a number no other run has
 SELECT nextval('embsql.run_ids') AS run_id
 
@@ -211,8 +223,8 @@ WHERE user_id = $user_id
     AND series IN (SELECT run.series FROM embsql.run_records AS run WHERE run.run_id = ANY (CAST($runs AS BIGINT[])))
 
 -- copy_user_embeddings: its users, but for some
-INSERT INTO embsql.user_embeddings (run_id, user_id, embedding, norm, bias, interactions)
-SELECT $run_id, person.user_id, person.embedding, person.norm, person.bias, person.interactions
+INSERT INTO embsql.user_embeddings (run_id, user_id, embedding, norm, bias, interactions, cell)
+SELECT $run_id, person.user_id, person.embedding, person.norm, person.bias, person.interactions, person.cell
 FROM embsql.user_embeddings AS person
 WHERE person.run_id = $parent_run AND person.user_id NOT IN (SELECT unnest(CAST($users AS VARCHAR[])))
 
@@ -223,13 +235,30 @@ FROM embsql.histories AS past
 WHERE past.run_id = $parent_run AND past.user_id NOT IN (SELECT unnest(CAST($users AS VARCHAR[])))
 
 -- copy_item_embeddings: its items, with how many users each has now
-INSERT INTO embsql.item_embeddings (run_id, item_id, embedding, norm, bias, interactions)
-SELECT $run_id, item.item_id, item.embedding, item.norm, item.bias, coalesce(counted.users, 0)
+INSERT INTO embsql.item_embeddings (run_id, item_id, embedding, norm, bias, interactions, cell)
+SELECT $run_id, item.item_id, item.embedding, item.norm, item.bias, coalesce(counted.users, 0), item.cell
 FROM embsql.item_embeddings AS item
 LEFT JOIN (
     SELECT pair.item_id, count(*) AS users FROM embsql.interactions AS pair WHERE pair.run_id = $run_id GROUP BY pair.item_id
 ) AS counted ON counted.item_id = item.item_id
 WHERE item.run_id = $parent_run
+
+-- copy_cells: how its vectors are searched
+INSERT INTO embsql.cells (run_id, entity, similarity, cell, size, center, bias, reach, budget, budget_100, recall)
+SELECT
+    $run_id, of_run.entity, of_run.similarity, of_run.cell, of_run.size, of_run.center, of_run.bias, of_run.reach,
+    of_run.budget, of_run.budget_100, of_run.recall
+FROM embsql.cells AS of_run
+WHERE of_run.run_id = $parent_run
+
+-- copy_cell_members: in which cell each of its vectors lies, but of those that were made anew
+INSERT INTO embsql.cell_members (run_id, entity, entity_id, cell)
+SELECT $run_id, member.entity, member.entity_id, member.cell
+FROM embsql.cell_members AS member
+LEFT JOIN embsql.user_embeddings AS person
+    ON person.run_id = $run_id AND person.user_id = member.entity_id AND member.entity = 'user'
+WHERE member.run_id = $parent_run AND (member.entity = 'item' OR person.cell = member.cell)
+ORDER BY member.entity ASC, member.entity_id ASC
 
 -- counted_rows: how many users, items and pairs a run has
 SELECT
@@ -426,6 +455,12 @@ DELETE FROM embsql.item_first_times WHERE run_id = $run_id
 
 -- drop_histories: part of dropping a run
 DELETE FROM embsql.histories WHERE run_id = $run_id
+
+-- drop_cells: part of dropping a run
+DELETE FROM embsql.cells WHERE run_id = $run_id
+
+-- drop_cell_members: part of dropping a run
+DELETE FROM embsql.cell_members WHERE run_id = $run_id
 
 -- drop_source_checks: part of dropping a run
 DELETE FROM embsql.source_checks WHERE run_id = $run_id
@@ -702,6 +737,10 @@ WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND strpos(example, $user_id) > 0
 
 -- forget_user_embeddings: a person's vectors
 DELETE FROM embsql.user_embeddings WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
+
+-- forget_user_cells: where a person's vector lies
+DELETE FROM embsql.cell_members
+WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity = 'user' AND entity_id = $user_id
 
 -- forget_user_histories: in which order they did it
 DELETE FROM embsql.histories WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id

@@ -62,6 +62,7 @@ FROZEN = {
     "0040_keep.sql": "2bc4f3e7098ee7c4d0139465901c29c8",
     "0041_pair_versions.duckdb.sql": "46c66d8822f05c67f4648359e170e693",
     "0045_network_kinds.postgres.sql": "b572afb712c7fee32e06d7920fe50e47",
+    "0046_cells.duckdb.sql": "c12c651c5ac7c06285662f2cba5e9765",
     "0049_ordinal.postgres.sql": "24630a788e4eb063a67a11c0026d46da",
 }
 
@@ -114,8 +115,6 @@ WITHOUT_COMMENT = {
         UNION ALL
         SELECT table_name || '.' || column_name FROM duckdb_columns()
         WHERE schema_name = 'embsql' AND comment IS NULL
-            -- see the schema file on comments of one engine
-            AND table_name NOT IN ('item_embeddings', 'user_embeddings')
     """,
     "postgres": """
         SELECT c.relname || coalesce('.' || a.attname, '') AS name

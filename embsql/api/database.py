@@ -232,6 +232,7 @@ class Database:
         map: bool = False,  # noqa: A002 - the option's name in SQL and dbt, too
         clusters: int | None = None,
         keep: int | None = None,
+        search_cells: bool = False,
         progress: bool | None = None,
         **options: Any,
     ) -> Run:
@@ -264,6 +265,9 @@ class Database:
         unchanged one it is raised. `keep` is how many runs the model keeps from now on of those
         that were live before, which `rollback` goes back to, and as many of the others (10 unless
         given): older ones go after each training.
+        With `search_cells` questions of a DuckDB file read a part of the vectors where there are
+        half a million or more, and miss about one in a hundred of the best; it counts for runs that
+        are trained, not unchanged ones.
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
@@ -312,6 +316,7 @@ class Database:
             if wanted.map or wanted.clusters
             else None,
             keep=wanted.keep,
+            search_cells=wanted.search_cells,
         )
         phases = Phases()
         shows = show_progress(
@@ -409,12 +414,13 @@ class Database:
         users: Any = None,
         similarity: Similarity = "cosine",
         force: bool = False,
+        search_cells: bool = False,
     ) -> Run:
         """Make vectors from elsewhere a model that every question works on; nothing is trained.
 
         `items` is a source (as of `train`) of item_id and embedding (a list of numbers, or
-        pgvector's vector), `users` one of user_id and embedding. Returns the run, which is live.
-        Raises an `embsql.errors.EmbsqlError`.
+        pgvector's vector), `users` one of user_id and embedding. `search_cells` is as in `train`.
+        Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql.lifecycle.register import register_embeddings
 
@@ -426,6 +432,7 @@ class Database:
             users=sources.optional(wanted.users, "users"),
             similarity=wanted.similarity,
             force=wanted.force,
+            search_cells=wanted.search_cells,
         )
 
     def register_text(

@@ -29,7 +29,7 @@ BATCH = 100  # runs in one transaction: a server locks some ten relations for ea
 # of a person, in tables that all runs share
 DERIVED = ("clusters", "labels", "maps", "top_items", "neighbors", "fresh", "examples")
 # all that a run has of a person
-PARTS = ("embeddings", "interactions", "histories", *DERIVED)
+PARTS = ("embeddings", "interactions", "histories", "cells", *DERIVED)
 # tables with texts of errors, which may name a person
 WORDS = ("run_records", "gates", "trials")
 NAMED = ("'{}'", '"{}"', '\\"{}\\"', "user {},")

@@ -32,7 +32,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     def bring() -> bool:
         whole = not query_named(engine, "damages") and not query_named(engine, "lost")
         known = whole and _installed(engine) in (wanted, f"{wanted}+commands")
-        if engine.read_only or (known and not query_named(engine, "unread_networks")):
+        if engine.read_only or (known and not _unread(engine)):
             return False
         with engine.transaction():
             applied = _applied(engine)
@@ -42,7 +42,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
                 engine.name, without=applied, commands=commands, file_id=file_id
             )
             engine.run(script)
-            install_networks(engine)
+            install_readers(engine)
             if has_ml(engine):
                 engine.run(render.ml(engine.name, file_id=_file_id(engine)))
         return True
@@ -50,13 +50,20 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     return retry(engine, bring)
 
 
-def install_networks(engine: Engine) -> None:
-    """Let questions read networks where runs have any: planning that costs every call.
+def install_readers(engine: Engine) -> None:
+    """Let questions read networks and cells where runs have any: planning that costs every call.
 
     Within the transaction that writes such a run, which may be the first.
     """
     if query_named(engine, "unread_networks"):
         engine.run(render.networks())
+    if query_named(engine, "unread_cells"):
+        engine.run(render.cells(file_id=_file_id(engine)))
+
+
+def _unread(engine: Engine) -> bool:
+    """Whether runs have what questions do not read yet."""
+    return any(query_named(engine, f"unread_{what}") for what in ("networks", "cells"))
 
 
 def _check_free(engine: Engine, applied: Collection[str]) -> None:

@@ -72,6 +72,7 @@ class Plan:
     # makes maps and clusters of the run that is to be live
     derive: Callable[[Engine, str], None] | None = None
     keep: int | None = None  # earlier runs that the model keeps from now on
+    search_cells: bool = False  # whether its questions read a part of many vectors
 
     def __post_init__(self) -> None:
         """Refuse options that do not go together. Raises InvalidArgument."""

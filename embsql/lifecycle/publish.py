@@ -31,10 +31,13 @@ from embsql.errors import (
 )
 from embsql.fsync import replacement, settle
 from embsql.lifecycle import forgetting, installation, leases, registry, removal
+from embsql.lifecycle.cells import in_cells
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.loaded import LARGE_TABLES, of_one_length, pages
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.lifecycle.pair_versions import write_table
+from embsql.lifecycle.run_rows import Table
+from embsql.run import Run
 from embsql.sqlfiles.files import statements
 from embsql.stopping import unstopped
 
@@ -170,10 +173,16 @@ def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool
             ):
                 here = HERE.intersection(rows.column_names)
                 target.write(table, _columns(rows.drop_columns(sorted(here))))
-        for table in LARGE_TABLES:
-            rows = pa.concat_tables(pages(source, table, run_id))
-            write_table(target, run_id, table, _columns(rows))
-        installation.install_networks(target)
+        large: Iterator[Table] = (
+            (table, _columns(pa.concat_tables(pages(source, table, run_id))))
+            for table in LARGE_TABLES
+        )
+        run = Run(seed=record["seed"], run_id=run_id)
+        if query_named(source, "cells_of", run_id=run_id):
+            large = in_cells(target, run, record["similarity"], large)
+        for table, columns in large:
+            write_table(target, run_id, table, columns)
+        installation.install_readers(target)
         # in the same transaction: a run that is there has its indexes
         target.index(run_id)
     return True

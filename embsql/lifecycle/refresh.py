@@ -20,6 +20,7 @@ from embsql import algorithms
 from embsql.data import Interactions
 from embsql.engines import Engine
 from embsql.lifecycle import forgetting, registry, removal
+from embsql.lifecycle.cells import copy_cells
 from embsql.lifecycle.folding import PAIRS, Foldable, foldable, rows_of
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.loaded import of_one_length, pages
@@ -217,6 +218,7 @@ def _write(engine: Engine, record: Record, run: Run, change: Change) -> None:
         if change.sequences:
             engine.write(*change.sequences)
         execute_named(engine, "copy_item_embeddings", **own)
+        copy_cells(engine, **own)
         _finish(engine, record, run, change)
         gone = query_named(engine, "forgotten_meanwhile", run_id=run.run_id)
         if gone:

@@ -31,6 +31,7 @@ def register_embeddings(
     users: Source | None,
     similarity: Similarity,
     force: bool,
+    search_cells: bool = False,
 ) -> Run:
     """Store vectors as a run and make it live.
 
@@ -45,6 +46,7 @@ def register_embeddings(
         items,
         Registered(similarity=similarity, users=str(users) if users else None),
         force=force,
+        search_cells=search_cells,
     )
     return complete(engine, plan, lambda _: _given(engine, items, users))
 

@@ -23,6 +23,8 @@ RUN_TABLES = (
     "item_embeddings",
     "user_embeddings",
     "histories",
+    "cells",
+    "cell_members",
     "training_log",
     "metrics",
     "source_checks",

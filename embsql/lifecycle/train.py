@@ -31,6 +31,7 @@ from embsql.lifecycle import (
     search,
     test_set,
 )
+from embsql.lifecycle.cells import in_cells
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (
     Measured,
@@ -457,10 +458,13 @@ def _write(
         "interactions": len(data),
     }
     with engine.transaction():
-        for table, columns in run_rows.tables(run, data, embeddings):
+        rows = run_rows.tables(run, data, embeddings)
+        if plan.search_cells:
+            rows = in_cells(engine, run, embeddings.similarity, rows)
+        for table, columns in rows:
             write_table(engine, int(run.run_id or 0), table, columns)
-        if embeddings.network:
-            installation.install_networks(engine)
+        if embeddings.network or plan.search_cells:
+            installation.install_readers(engine)
         write_measured(engine, run, measured)
         newest = data.newest_event(int(time.time() * 1e6))
         finish(

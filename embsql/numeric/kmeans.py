@@ -94,6 +94,11 @@ def kmeans(vectors: Float32, k: int, run: Run, *, iterations: int = 25) -> Clust
     return _clustering(vectors, centroids, run)
 
 
+def nearest_centroids(vectors: Float32, centroids: Float32, run: Run) -> Int32:
+    """Labels (n,) of the centroids (k, d) that vectors (n, d) are nearest to."""
+    return np.ascontiguousarray(_nearest(vectors, centroids, 1, run)[:, 0])
+
+
 def choose_k(vectors: Float32, run: Run) -> int:
     """The number of clusters with the best mean silhouette on a sample of vectors (n, d).
 

@@ -97,6 +97,22 @@ def networks() -> str:
     return macros.prelude(read_sql("prelude/networks.duckdb.sql"))
 
 
+def cells(*, file_id: str) -> str:
+    """What reads cells in DuckDB instead of all vectors, for the file of that id."""
+    parts = [macros.prelude(read_sql("prelude/cells.duckdb.sql"))]
+    parts += [wrap(question, "duckdb", "cells") for question in by_cells()]
+    return "\n\n".join(parts).replace(macros.FILE_ID, file_id)
+
+
+def by_cells() -> list[Question]:
+    """The questions that have a body for runs with cells."""
+    return [
+        question
+        for question in questions().values()
+        if body_of(question.path, "cells") != question.body
+    ]
+
+
 def _prelude(engine: str) -> str:
     files = sorted((folder() / "prelude").glob(f"{engine}*.sql"))
     return "\n\n".join(file.read_text(encoding="utf-8") for file in files)
@@ -145,9 +161,9 @@ def extension(release: str) -> dict[str, str]:
     }
 
 
-def wrap(question: Question, engine: str) -> str:
-    """One question as the statements that create it."""
-    body = body_of(question.path, engine)
+def wrap(question: Question, engine: str, variant: str = "") -> str:
+    """One question as the statements that create it, by the engine's body or a variant of it."""
+    body = body_of(question.path, variant or engine)
     if engine == "duckdb":
         return _wrapped(question, engine, _duckdb(question, body))
     overloads = [_postgres(question, body, words) for words in _signatures(question)]

@@ -844,6 +844,10 @@ SELECT 'item_embeddings' AS kind, one.run_id, count(*) AS n_rows FROM embsql.ite
 UNION ALL
 SELECT 'user_embeddings' AS kind, one.run_id, count(*) AS n_rows FROM embsql.user_embeddings AS one GROUP BY one.run_id
 UNION ALL
+SELECT 'cells' AS kind, one.run_id, count(*) AS n_rows FROM embsql.cells AS one GROUP BY one.run_id
+UNION ALL
+SELECT 'cell_members' AS kind, one.run_id, count(*) AS n_rows FROM embsql.cell_members AS one GROUP BY one.run_id
+UNION ALL
 SELECT 'histories' AS kind, one.run_id, count(*) AS n_rows FROM embsql.histories AS one GROUP BY one.run_id
 UNION ALL
 SELECT 'top_items' AS kind, one.run_id, count(*) AS n_rows FROM embsql.top_items AS one GROUP BY one.run_id
@@ -900,6 +904,10 @@ CREATE OR REPLACE MACRO embsql_internal.segments() AS TABLE
 SELECT 'item_embeddings' AS kind, one.* FROM pragma_storage_info('embsql.item_embeddings') AS one
 UNION ALL
 SELECT 'user_embeddings' AS kind, one.* FROM pragma_storage_info('embsql.user_embeddings') AS one
+UNION ALL
+SELECT 'cells' AS kind, one.* FROM pragma_storage_info('embsql.cells') AS one
+UNION ALL
+SELECT 'cell_members' AS kind, one.* FROM pragma_storage_info('embsql.cell_members') AS one
 UNION ALL
 SELECT 'histories' AS kind, one.* FROM pragma_storage_info('embsql.histories') AS one
 UNION ALL

@@ -1,5 +1,5 @@
 -- Sequence networks: the state after a history, as the run's network would make it. DuckDB plans a
--- macro whole, so this is installed where a run has a network (installation.install_networks), and
+-- macro whole, so this is installed where a run has a network (installation.install_readers), and
 -- takes the place of the primitive in duckdb.sql that has no rows. What takes several steps is a
 -- chain of SELECTs, as an argument is computed wherever a macro has it.
 

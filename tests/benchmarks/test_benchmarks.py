@@ -87,6 +87,7 @@ SMALL = {
         *("--dim", "4", "--epochs", "1", "--sessions", "200"),
         *("--prefixes", "2", "--length", "2", "--repeat", "1"),
     ],
+    "search": [*("--items", "400", "--users", "50"), *("--repeat", "1", "--no-peers")],
     "storage": [
         *("--events", "2000", "--users", "50", "--items", "40"),
         *("--dim", "4", "--retrainings", "1"),

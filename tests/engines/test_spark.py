@@ -32,7 +32,7 @@ DUCKDB_TYPES = {
     "ARRAY<FLOAT>": "FLOAT[]",
 }
 # who may see a run, what removes it, and how a file keeps its rows, are the registry's
-NOT_IN_SPARK = {"made_by", "held", "promoted_at", "series", "snapshot"}
+NOT_IN_SPARK = {"made_by", "held", "promoted_at", "series", "snapshot", "cell"}
 EVENTS = [
     (f"u{u % 30}", f"i{(u * 7 + n * n) % 20}") for u in range(30) for n in range(12)
 ]

@@ -29,6 +29,8 @@ OF_A_RUN = {  # what is written at once of a run -> where it is
         "network_layers",
         "item_first_times",
         "histories",
+        "cells",
+        "cell_members",
     ),
     "report": ("run_records", "training_log", "trials", "gates", "source_checks"),
     "metrics": ("metrics",),

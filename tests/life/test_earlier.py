@@ -19,6 +19,7 @@ from embsql.errors import NotInstalled
 from embsql.shells import worker
 from embsql.shells.cli import main
 from embsql.sqlfiles.views import views
+from tests.life.test_faults import killed
 
 FOLDER = Path(__file__).parent / "earlier"
 ANSWERS = json.loads((FOLDER / "answers.json").read_text())
@@ -79,6 +80,17 @@ def test_one_that_is_only_read_answers_and_says_what_else_it_needs(tmp_path) -> 
     assert CliRunner().invoke(main, ["--db", str(path), "install"]).exit_code == 0
     with embsql.connect(path, read_only=True) as database:
         database.report("plain", path=tmp_path / "plain.html")
+
+
+def test_it_opens_after_the_process_that_brought_it_up_to_date_was_killed(
+    tmp_path,
+) -> None:
+    path = tmp_path / "file.duckdb"
+    path.write_bytes(lzma.decompress((FOLDER / "file.duckdb.xz").read_bytes()))
+    killed(path)
+    with embsql.connect(path) as database:
+        for question, wanted in ANSWERS.items():
+            assert database.ask(question).num_rows == len(wanted)
 
 
 MACROS = """

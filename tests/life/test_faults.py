@@ -28,6 +28,7 @@ from embsql.errors import (
     LostLease,
     NotTraining,
 )
+from embsql.sqlfiles.files import read_sql
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)"
 
@@ -204,13 +205,82 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+def killed(path: Path) -> None:
+    """Open a file in a process that is killed: what it wrote is in the log, nowhere else."""
+    words = [sys.executable, "-c", KILLED, str(path)]
+    done = subprocess.run(words, check=False, timeout=600)
+    assert done.returncode == -signal.SIGKILL
+    assert path.with_name(f"{path.name}.wal").stat().st_size > 0
+
+
 def test_a_file_opens_after_its_first_process_was_killed(tmp_path) -> None:
     """All of the installation stands in the log then, which DuckDB must be able to read again."""
-    path = str(tmp_path / "killed.duckdb")
-    subprocess.run([sys.executable, "-c", KILLED, path], check=False, timeout=600)
-    duckdb.connect(path).close()
+    path = tmp_path / "killed.duckdb"
+    killed(path)
+    duckdb.connect(str(path)).close()
     with embsql.connect(path) as database:
         database.train(
             "m", "SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(63) t(i)", dim=2
         )
         assert database.models()["live_run"].to_pylist() == [1]
+
+
+VECTORS = """
+SELECT run_id, item_id AS id, embedding, norm, bias, interactions FROM embsql.item_embeddings
+UNION ALL
+SELECT run_id, user_id, embedding, norm, bias, interactions FROM embsql.user_embeddings
+ORDER BY ALL
+"""
+BEFORE_CELLS = """
+DROP TABLE embsql.cells;
+DROP TABLE embsql.cell_members;
+DELETE FROM embsql.migrations WHERE file_name = '0046_cells.duckdb.sql';
+UPDATE embsql.surface SET surface = 'of the version before';
+"""
+
+
+def of_the_version_before(path: Path) -> None:
+    """A file with a run whose tables of vectors are as they were before they had cells."""
+    declared = read_sql("schema/0002_vectors.sql").split(";")
+    with embsql.connect(path) as database:
+        database.train("m", EVENTS, dim=4)
+        for table in ("item_embeddings", "user_embeddings"):
+            (create,) = (one for one in declared if f"{table} (" in one)
+            database.engine.run(f"""
+                CREATE TABLE kept AS SELECT * EXCLUDE (cell) FROM embsql.{table};
+                DROP TABLE embsql.{table};
+                {create};
+                INSERT INTO embsql.{table} SELECT * FROM kept;
+                DROP TABLE kept;
+            """)
+        database.engine.run(BEFORE_CELLS)
+
+
+def test_a_file_opens_after_the_process_that_brought_it_up_to_date_was_killed(
+    tmp_path,
+) -> None:
+    """Its tables are made anew, so that DuckDB can read that again, too."""
+    path = tmp_path / "killed.duckdb"
+    of_the_version_before(path)
+    with duckdb.connect(str(path), read_only=True) as plain:
+        before = plain.execute(VECTORS).fetchall()
+    killed(path)
+    with duckdb.connect(str(path)) as plain:
+        assert plain.execute(VECTORS).fetchall() == before
+    with embsql.connect(path) as database:
+        near = database.ask("SELECT * FROM embsql.similar_items('m', '3', k => 2)")
+        assert near.num_rows == 2
+
+
+@pytest.mark.parametrize("table", ["item_embeddings", "user_embeddings"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_no_length_of_a_vector_is_no_number(table: str, value: str) -> None:
+    entity = table.removesuffix("_embeddings")
+    own = {"run_id": [1], f"{entity}_id": ["x"], "embedding": [[1.0]]}
+    good = {"norm": [1.0], "bias": [0.0], "interactions": [1]}
+    with embsql.connect(":memory:") as database:
+        for column in ("norm", "bias"):
+            rows = own | good | {column: [float(value)]}
+            with pytest.raises(duckdb.ConstraintException, match="CHECK constraint"):
+                database.engine.write(table, rows)
+        database.engine.write(table, own | good)

@@ -77,6 +77,7 @@ AROUND_TABLES = (
 def names() -> list[str]:
     """Every name that stands in a body or in the prelude, but those that SQL keeps to itself."""
     made = render.surface("duckdb", commands=False) + render.networks()
+    made += render.cells(file_id="")
     text = re.sub(macros.COMMENT, "", made)
     text = re.sub(macros.STRING, "", text)
     found = set(re.findall(r"[a-z_]\w*", text)) | set(

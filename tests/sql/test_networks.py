@@ -11,7 +11,7 @@ import pytest
 
 import embsql
 from embsql.errors import StatementFailed, ZonedTimes
-from embsql.lifecycle.installation import install_networks
+from embsql.lifecycle.installation import install_readers
 from tests.conftest import ENGINES
 
 torch = pytest.importorskip(
@@ -304,7 +304,7 @@ def test_a_file_without_networks_plans_none() -> None:
         other.engine.run("BEGIN")
         row = "INSERT INTO embsql.networks VALUES (1, 'gru', 1, 1, 1, NULL)"
         other.engine.run(row)
-        install_networks(other.engine)
+        install_readers(other.engine)
         assert other.engine.rows(plans) == [{"reads": True}]
         other.engine.run("ROLLBACK")
         assert other.engine.rows(plans) == [{"reads": False}]
