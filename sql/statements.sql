@@ -243,14 +243,6 @@ LEFT JOIN (
 ) AS counted ON counted.item_id = item.item_id
 WHERE item.run_id = $parent_run
 
--- copy_cells: how its vectors are searched
-INSERT INTO embsql.cells (run_id, entity, similarity, cell, size, center, bias, reach, budget, budget_100, recall)
-SELECT
-    $run_id, of_run.entity, of_run.similarity, of_run.cell, of_run.size, of_run.center, of_run.bias, of_run.reach,
-    of_run.budget, of_run.budget_100, of_run.recall
-FROM embsql.cells AS of_run
-WHERE of_run.run_id = $parent_run
-
 -- copy_cell_members: in which cell each of its vectors lies, but of those that were made anew
 INSERT INTO embsql.cell_members (run_id, entity, entity_id, cell)
 SELECT $run_id, member.entity, member.entity_id, member.cell
@@ -259,6 +251,20 @@ LEFT JOIN embsql.user_embeddings AS person
     ON person.run_id = $run_id AND person.user_id = member.entity_id AND member.entity = 'user'
 WHERE member.run_id = $parent_run AND (member.entity = 'item' OR person.cell = member.cell)
 ORDER BY member.entity ASC, member.entity_id ASC
+
+-- copy_cells: how its vectors are searched
+INSERT INTO embsql.cells (run_id, entity, similarity, cell, size, center, bias, reach, budget, budget_100, recall)
+SELECT
+    $run_id, of_run.entity, of_run.similarity, of_run.cell, coalesce(counted.size, 0), of_run.center, of_run.bias,
+    of_run.reach, of_run.budget, of_run.budget_100, of_run.recall
+FROM embsql.cells AS of_run
+LEFT JOIN (
+    SELECT member.entity, member.cell, count(*) AS size
+    FROM embsql.cell_members AS member
+    WHERE member.run_id = $run_id
+    GROUP BY member.entity, member.cell
+) AS counted ON counted.entity = of_run.entity AND counted.cell = of_run.cell
+WHERE of_run.run_id = $parent_run
 
 -- counted_rows: how many users, items and pairs a run has
 SELECT
@@ -737,6 +743,14 @@ WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND strpos(example, $user_id) > 0
 
 -- forget_user_embeddings: a person's vectors
 DELETE FROM embsql.user_embeddings WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
+
+-- forget_user_cell_sizes: a cell has one vector less, by which it is known how many are read
+UPDATE embsql.cells SET size = size - 1
+WHERE entity = 'user' AND (run_id, cell) IN (
+    SELECT (member.run_id, member.cell)
+    FROM embsql.cell_members AS member
+    WHERE member.run_id = ANY (CAST($runs AS BIGINT[])) AND member.entity = 'user' AND member.entity_id = $user_id
+)
 
 -- forget_user_cells: where a person's vector lies
 DELETE FROM embsql.cell_members

@@ -1,7 +1,8 @@
 """Cells of a run's vectors as rows: where a question about many vectors looks first.
 
 Only a DuckDB file has them: a server has an index. Vectors lie in order of their cells, so that a
-scan passes over all others. Cell 0 is what is in none, which every question reads.
+scan passes over all others. Cell 0 is what is in none, which every question reads: vectors of
+length 0, users that a refresh made anew, and all of a run without cells.
 """
 
 from __future__ import annotations
@@ -24,9 +25,8 @@ from embsql.run import Run
 
 # of users, and of items: of fewer, all are read in less time than it takes to choose (0046)
 MIN_ROWS = 500_000
-FIRST = np.int32(1)  # the number of the first cell: 0 is what is in none
 ENTITIES = ("user", "item")
-COPIED = ("cells", "cell_members")
+COPIED = ("cell_members", "cells")  # which are counted
 
 
 def in_cells(
@@ -66,12 +66,12 @@ def _side(
     cell = cells.divide(vectors, bias, run)  # (n,)
     order = np.argsort(cell, kind="stable")  # (n,)
     ordered = vectors[order], bias[order], cell[order]
-    own = {"embedding": ordered[0], "cell": ordered[2] + FIRST}
+    own = {"embedding": ordered[0], "cell": ordered[2]}
     others = columns.keys() - own.keys()
     rows = {name: _taken(columns[name], order) for name in others}
     yield f"{entity}_embeddings", rows | own
     ids = columns[f"{entity}_id"]
-    yield "cell_members", _members(run, entity, ids, cell + FIRST)
+    yield "cell_members", _members(run, entity, ids, cell)
     for found in _guides(entity, sides, ordered, run, similarity):
         yield "cells", _cells(run, entity, found)
 
@@ -138,7 +138,7 @@ def _cells(run: Run, entity: str, found: Guide) -> dict[str, Any]:
         "run_id": pa.scalar(run.run_id, pa.int64()),
         "entity": pa.scalar(entity),
         "similarity": pa.scalar(found.similarity),
-        "cell": there.astype(np.int32) + FIRST,
+        "cell": there.astype(np.int32),
         "size": found.sizes[there].astype(np.int32),
         "center": found.centers[there],
         "bias": found.bias[there],

@@ -110,6 +110,8 @@ def _erase(
     rows = 0
     if engine.embedded and "interactions" in parts:
         rows = forget_pairs(engine, user_id, runs)
+        # while it is known of which cells
+        execute_named(engine, "forget_user_cell_sizes", runs=runs, user_id=user_id)
         parts = [part for part in parts if part != "interactions"]
     return rows + sum(
         execute_named(engine, f"forget_user_{part}", runs=runs, user_id=user_id)

@@ -1,8 +1,9 @@
 """Cells of vectors, so that a search reads a few of them instead of all: an inverted file (IVF).
 
-A cell is what points in one direction and is about as long. What the best of a cell may score is
-guessed from its mean and how far its vectors lie from it. How many vectors are to be read in this
-order is measured, per run, on questions whose exact answers are known. See docs/decisions/0046.
+A cell is what points in one direction and is about as long; long ones lie together. What the best
+of a cell may score is guessed from its mean and how far its vectors lie from it. How many vectors
+are to be read in this order is measured, per run, on questions whose exact answers are known. See
+docs/decisions/0046.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from embsql.numeric.topk import top_k
 from embsql.options import Similarity
 from embsql.run import Run
 
-# parts of a direction by length: a dot product wants long vectors apart from short ones
-BANDS = 2
+# where a direction's vectors are cut by length, the longest first: a dot product wants those apart
+CUTS = (1 / 64, 1 / 16, 1 / 4)
+NONE = 0  # the cell of vectors of length 0, which every question reads
 ROWS_PER_CENTROID = 64  # of the sample that directions are learned of
 ITERATIONS = 10
 # deviations above its mean at which the best of a cell is guessed
@@ -44,9 +46,9 @@ class Guide:
 
 
 def divide(vectors: Float32, bias: Float32, run: Run) -> Int32:
-    """The cell of each vector (n, d), from 0: near cells have near numbers.
+    """The cell of each vector (n, d) with a bias (n,), from 1; NONE has no direction.
 
-    As many directions as the root of n, each in bands.
+    As many directions as the root of n, each cut by length. Near cells have near numbers.
     """
     n = len(vectors)
     groups = max(round(np.sqrt(n)), 1)
@@ -59,7 +61,9 @@ def divide(vectors: Float32, bias: Float32, run: Run) -> Int32:
     centroids = kmeans(sample, groups, run, iterations=ITERATIONS).centroids  # (g, d)
     centroids = centroids[_side_by_side(centroids, run)]  # (g, d)
     group = nearest_centroids(directions, centroids, run)  # (n,)
-    return _bands(group, length + bias, groups)
+    band = _bands(group, length + bias, groups)  # (n,)
+    cell = np.where(length > 0, 1 + band * groups + group, NONE)  # (n,)
+    return cell.astype(np.int32)
 
 
 def _directions(vectors: Float32, length: Float32) -> Float32:
@@ -75,17 +79,15 @@ def _side_by_side(centroids: Float32, run: Run) -> Int64:
     return np.argsort(labels, kind="stable")
 
 
-def _bands(group: Int32, size: Float32, groups: int) -> Int32:
-    """Cells (n,) of groups (n,) that are cut by size (n,): the first quarter is the longest."""
+def _bands(group: Int32, size: Float32, groups: int) -> Int64:
+    """The band (n,) of each size (n,) within its group (n,), from 0, the largest's."""
     order = np.lexsort((-size, group))  # (n,)
     counts = np.bincount(group, minlength=groups)  # (g,)
     first = np.cumsum(counts) - counts  # (g,)
     rank = np.empty(len(group), np.int64)
     rank[order] = np.arange(len(group))
     within = (rank - first[group]) / counts[group]  # (n,) from 0 to 1
-    band = np.floor(np.sqrt(within) * BANDS)  # (n,)
-    cell: Int32 = (group * BANDS + band).astype(np.int32)
-    return cell
+    return np.searchsorted(CUTS, within, side="right")  # (n,)
 
 
 def guide(
@@ -112,6 +114,8 @@ def guide(
     codes, _ = top_k(questions, vectors, max(RANKS), item_bias=bias, run=run)
     length = np.linalg.norm(questions, axis=1)[:, None]  # (m, 1)
     guess = questions @ centers.T + offsets + length * reach  # (m, c)
+    sizes[NONE] = 0  # it is read before all others
+    guess[:, NONE] = np.inf
     before = _before(guess, sizes)  # (m, c)
     wanted = np.take_along_axis(before, cell[codes], 1)  # (m, 100)
     wanted = np.where(codes >= 0, wanted, 0)  # (m, 100)

@@ -1,7 +1,8 @@
 -- As recommend.sql, by cells, as similar_items.cells.sql has it; of candidates, their cells are read, and no others.
 WITH subject AS (
   SELECT DISTINCT
-    run.run_id, run.similarity, :candidates IS NULL AS all_wanted, this.norm, this.bias, this.fresh_items, this.source,
+    run.similarity, run.series, run.snapshot, :candidates IS NULL AS all_wanted, this.norm, this.bias,
+    this.fresh_items, this.source,
     CASE WHEN run.similarity = 'dot' OR this.norm > 0 THEN this.embedding END AS embedding
   FROM given
   JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
@@ -10,8 +11,10 @@ WITH subject AS (
 seen AS (
   SELECT past.item_id
   FROM given
-  JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user
-  WHERE :exclude_seen
+  CROSS JOIN subject
+  JOIN embsql.pair_versions AS past
+    ON past.series = subject.series AND past.from_snapshot <= subject.snapshot AND past.user_id = :for_user
+  WHERE :exclude_seen AND (past.to_snapshot IS NULL OR past.to_snapshot > subject.snapshot)
   UNION ALL
   SELECT unnest(subject.fresh_items) AS item_id
   FROM given
@@ -22,91 +25,66 @@ wanted AS (
   SELECT DISTINCT candidate.item_id
   FROM (SELECT unnest(:candidates) AS item_id FROM given) AS candidate
 ),
-guessed AS (
-  SELECT
-    part.cell, part.size, part.budget, part.budget_100,
-    embsql_internal.cell_estimate(
-      subject.similarity, subject.embedding, subject.norm, subject.bias, part.center, part.bias, part.reach
-    ) AS at_best
-  FROM subject
-  JOIN embsql.cells AS part ON part.run_id = subject.run_id AND part.entity = 'item' AND part.similarity = subject.similarity
-  WHERE subject.all_wanted
-),
 hidden AS (
-  SELECT count(seen.item_id) AS ids FROM given LEFT JOIN seen ON TRUE
+  SELECT count(seen.item_id) AS n_items FROM given LEFT JOIN seen ON TRUE
 ),
 ranked AS (
-  SELECT DISTINCT
-    guessed.cell,
-    guessed.at_best IS NOT NULL
-      AND sum(guessed.size) OVER (ORDER BY guessed.at_best DESC, guessed.cell ASC) - guessed.size
-      > embsql_internal.cell_budget(guessed.budget, guessed.budget_100, :k + hidden.ids) AS is_far
+  SELECT
+    part.cell,
+    sum(part.size) OVER (ORDER BY embsql_internal.cell_estimate(
+      subject.similarity, subject.embedding, subject.norm, subject.bias, part.center, part.bias, part.reach
+    ) DESC, part.cell ASC) - part.size AS n_before,
+    CASE
+      WHEN subject.embedding IS NOT NULL
+      THEN embsql_internal.cell_budget(part.budget, part.budget_100, :k + hidden.n_items)
+    END AS n_wanted
   FROM given
+  CROSS JOIN subject
   CROSS JOIN hidden
-  CROSS JOIN guessed
+  JOIN embsql.cells AS part
+    ON part.run_id = (SELECT embsql.live_run(:model)) AND part.entity = 'item' AND part.similarity = subject.similarity
+  WHERE subject.all_wanted
 ),
 near AS (
-  SELECT 0 AS cell FROM given
-  UNION ALL
-  SELECT ranked.cell FROM ranked WHERE NOT ranked.is_far
+  SELECT unnest(list_concat([0], list(ranked.cell) FILTER (WHERE coalesce(ranked.n_before <= ranked.n_wanted, TRUE)))) AS cell
+  FROM ranked
   UNION ALL
   SELECT home.cell
   FROM given
   JOIN embsql.cell_members AS home ON home.run_id = (SELECT embsql.live_run(:model)) AND home.entity = 'item'
   JOIN wanted ON wanted.item_id = home.entity_id
 ),
-close AS (
-  SELECT DISTINCT one.item_id, one.score
-  FROM (
-    SELECT
-      other.item_id,
-      CASE
-        WHEN subject.embedding IS NULL THEN other.interactions
-        ELSE embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
-      END AS score
-    FROM given
-    JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
-    CROSS JOIN subject
-    LEFT JOIN seen ON seen.item_id = other.item_id
-    LEFT JOIN wanted ON wanted.item_id = other.item_id
-    WHERE other.cell IN (SELECT near.cell FROM near)
-      AND seen.item_id IS NULL AND (subject.all_wanted OR wanted.item_id IS NOT NULL)
-    ORDER BY score DESC NULLS LAST, other.item_id ASC
-    LIMIT greatest(:k, 0)
-  ) AS one
+catalog AS (
+  SELECT other.item_id, other.embedding, other.norm, other.bias, other.interactions
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+  WHERE other.cell IN (SELECT near.cell FROM near)
 ),
-short AS (
-  SELECT count(close.score) < max(:k) AS is_short FROM given LEFT JOIN close ON TRUE
-),
-far AS (
-  SELECT ranked.cell FROM ranked CROSS JOIN short WHERE ranked.is_far AND short.is_short
-),
-further AS (
+scored AS (
   SELECT
     other.item_id,
     CASE
       WHEN subject.embedding IS NULL THEN other.interactions
       ELSE embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
-    END AS score
-  FROM given
-  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+    END AS score,
+    CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE subject.source END AS source,
+    subject.all_wanted
+  FROM catalog AS other
   CROSS JOIN subject
-  LEFT JOIN seen ON seen.item_id = other.item_id
-  WHERE other.cell IN (SELECT far.cell FROM far) AND seen.item_id IS NULL
-  ORDER BY score DESC NULLS LAST, other.item_id ASC
-  LIMIT greatest(:k, 0)
 ),
 best AS (
-  SELECT both.item_id, both.score
-  FROM (SELECT close.item_id, close.score FROM close UNION ALL SELECT further.item_id, further.score FROM further) AS both
-  ORDER BY both.score DESC NULLS LAST, both.item_id ASC
+  SELECT scored.item_id, scored.score, scored.source
+  FROM scored
+  LEFT JOIN seen ON seen.item_id = scored.item_id
+  LEFT JOIN wanted ON wanted.item_id = scored.item_id
+  WHERE seen.item_id IS NULL AND (scored.all_wanted OR wanted.item_id IS NOT NULL)
+  ORDER BY scored.score DESC NULLS LAST, scored.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   best.item_id AS item_id,
   CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id ASC) AS INTEGER) AS rank,
   CAST(best.score AS FLOAT8) AS score,
-  CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE subject.source END AS source
+  best.source AS source
 FROM best
-CROSS JOIN subject
 ORDER BY rank ASC

@@ -1,69 +1,40 @@
 -- As nearest_items.sql, by cells, as similar_items.cells.sql has it.
 WITH subject AS (
-  SELECT DISTINCT run.run_id, run.similarity, embsql_internal.finite_vector(:to_vector) AS embedding, embsql.vector_norm(:to_vector) AS norm
+  SELECT DISTINCT run.similarity, embsql_internal.finite_vector(:to_vector) AS embedding, embsql.vector_norm(:to_vector) AS norm
   FROM given
   JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
-guessed AS (
-  SELECT
-    part.cell, part.size, part.budget, part.budget_100,
-    embsql_internal.cell_estimate(subject.similarity, subject.embedding, subject.norm, 0, part.center, part.bias, part.reach) AS at_best
-  FROM subject
-  JOIN embsql.cells AS part ON part.run_id = subject.run_id AND part.entity = 'item' AND part.similarity = subject.similarity
-),
 ranked AS (
-  SELECT DISTINCT
-    guessed.cell,
-    guessed.at_best IS NOT NULL
-      AND sum(guessed.size) OVER (ORDER BY guessed.at_best DESC, guessed.cell ASC) - guessed.size
-      > embsql_internal.cell_budget(guessed.budget, guessed.budget_100, :k) AS is_far
+  SELECT
+    part.cell,
+    sum(part.size) OVER (ORDER BY embsql_internal.cell_estimate(
+      subject.similarity, subject.embedding, subject.norm, 0, part.center, part.bias, part.reach
+    ) DESC, part.cell ASC) - part.size AS n_before,
+    embsql_internal.cell_budget(part.budget, part.budget_100, :k) AS n_wanted
   FROM given
-  CROSS JOIN guessed
+  CROSS JOIN subject
+  JOIN embsql.cells AS part
+    ON part.run_id = (SELECT embsql.live_run(:model)) AND part.entity = 'item' AND part.similarity = subject.similarity
 ),
 near AS (
-  SELECT 0 AS cell FROM given
-  UNION ALL
-  SELECT ranked.cell FROM ranked WHERE NOT ranked.is_far
+  SELECT unnest(list_concat([0], list(ranked.cell) FILTER (WHERE ranked.n_before <= ranked.n_wanted))) AS cell
+  FROM ranked
 ),
-close AS (
-  SELECT DISTINCT one.item_id, one.score
-  FROM (
-    SELECT
-      other.item_id,
-      embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias) AS score
-    FROM given
-    JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
-    CROSS JOIN subject
-    WHERE other.cell IN (SELECT near.cell FROM near)
-      AND (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
-      AND subject.norm IS NOT NULL
-    ORDER BY score DESC, other.item_id ASC
-    LIMIT greatest(:k, 0)
-  ) AS one
+catalog AS (
+  SELECT other.item_id, other.embedding, other.norm, other.bias
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+  WHERE other.cell IN (SELECT near.cell FROM near)
 ),
-short AS (
-  SELECT count(close.score) < max(:k) AS is_short FROM given LEFT JOIN close ON TRUE
-),
-far AS (
-  SELECT ranked.cell FROM ranked CROSS JOIN short WHERE ranked.is_far AND short.is_short
-),
-further AS (
+nearest AS (
   SELECT
     other.item_id,
     embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias) AS score
-  FROM given
-  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+  FROM catalog AS other
   CROSS JOIN subject
-  WHERE other.cell IN (SELECT far.cell FROM far)
-    AND (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
+  WHERE (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
     AND subject.norm IS NOT NULL
   ORDER BY score DESC, other.item_id ASC
-  LIMIT greatest(:k, 0)
-),
-nearest AS (
-  SELECT both.item_id, both.score
-  FROM (SELECT close.item_id, close.score FROM close UNION ALL SELECT further.item_id, further.score FROM further) AS both
-  ORDER BY both.score DESC, both.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
