@@ -49,7 +49,7 @@ ITEMS_PER_TOPIC = 500
 # added to a topic's direction
 NOISE = 0.6
 USER_NOISE = 0.8
-EFFORTS = (8, 16, 32, 64, 128, 256, 512)  # of a peer: cells or nodes that it looks at
+EFFORTS = (8, 16, 32, 64, 128, 256, 512)  # of a peer: cells that it reads
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -386,36 +386,6 @@ def _faiss_ivf(items: np.ndarray, threads: int) -> Callable[..., Any]:
     return search
 
 
-def _faiss_hnsw(items: np.ndarray, threads: int) -> Callable[..., Any]:
-    import faiss
-
-    faiss.omp_set_num_threads(threads)
-    index = faiss.IndexHNSWFlat(items.shape[1], 16, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = 200
-    index.add(items)
-
-    def search(one: np.ndarray, effort: int) -> list[int]:
-        index.hnsw.efSearch = effort
-        return index.search(one[None], K)[1][0].tolist()
-
-    return search
-
-
-def _usearch(items: np.ndarray, threads: int) -> Callable[..., Any]:
-    from usearch.index import Index
-
-    index = Index(ndim=items.shape[1], metric="ip", dtype="f32", connectivity=16)
-    index.add(np.arange(len(items)), items, threads=threads)
-
-    def search(one: np.ndarray, effort: int) -> list[int]:
-        index.expansion_search = effort
-        return index.search(one, K).keys.tolist()
-
-    return search
-
-
 PEERS: dict[str, tuple[str, Callable[..., Callable[..., Any]]]] = {
-    "faiss IVF": ("faiss", _faiss_ivf),
-    "faiss HNSW": ("faiss", _faiss_hnsw),
-    "usearch": ("usearch", _usearch),
+    "faiss IVF": ("faiss", _faiss_ivf)
 }
