@@ -5,7 +5,7 @@
 # unreadable, and so does a column that is added to it: opening the file is an error that asks for the extension
 # core_functions, which is built in. The same file can be attached by a process that has another database open, and after
 # a CHECKPOINT there it opens again. COMMENT ON TABLE does no harm, nor does the CHECK alone; and where the CHECK compares
-# in place of calling a function, comments and columns are read again.
+# and calls no function, comments and columns are read again.
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -40,7 +40,7 @@ class Guide:
     centers: Float32  # (c, d) means; of directions, where the similarity is cosine
     bias: Float32  # (c,)
     reach: Float32  # (c,)
-    # vectors in better cells, up to which a cell is read for as many answers as RANKS says
+    # vectors in better cells, up to which a cell is read for as many answers as RANKS has
     budgets: tuple[int, int]
     recall: float  # of the true ten, measured
 

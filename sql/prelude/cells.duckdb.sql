@@ -1,6 +1,6 @@
 -- Search by cells (docs/decisions/0046) instead of reading all vectors: written into a file with its first run that has
 -- cells, together with the questions in *.cells.sql. Runs without answer by the same: all of theirs is in cell 0.
--- DISTINCT keeps DuckDB from writing a CTE into each place that reads it; MATERIALIZED is forgotten by a file.
+-- DISTINCT keeps DuckDB from writing a CTE into each query that reads it; MATERIALIZED is forgotten by a file.
 
 -- What the best of a cell may score. For nobody's vector it is NULL, and any score may be there: all cells are the same.
 CREATE OR REPLACE MACRO embsql_internal.cell_estimate(similarity, a, norm_a, bias_a, center, bias, reach) AS
