@@ -2,8 +2,8 @@
 -- cells, together with the questions in *.cells.sql. Runs without answer by the same: all of theirs is in cell 0.
 -- DISTINCT keeps DuckDB from writing a CTE into each query that reads it; MATERIALIZED is forgotten by a file.
 
--- What the best of a cell may score. For nobody's vector it is NULL, and any score may be there: all cells are the same.
-CREATE OR REPLACE MACRO embsql_internal.cell_estimate(similarity, a, norm_a, bias_a, center, bias, reach) AS
+-- What the best of a cell may score; NULL for nobody's vector. Its name comes after run_score, for IMPORT DATABASE.
+CREATE OR REPLACE MACRO embsql_internal.score_of_cell(similarity, a, norm_a, bias_a, center, bias, reach) AS
     embsql_internal.run_score(similarity, a, norm_a, bias_a, center, 1, bias)
     + reach * CASE similarity WHEN 'cosine' THEN 1 ELSE CAST(norm_a AS DOUBLE) END;
 

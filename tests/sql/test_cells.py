@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -225,7 +226,7 @@ def refuses(*_: object) -> None:
 def reading_cells(database: embsql.Database) -> list[str]:
     found = database.ask(
         "SELECT f.function_name AS name FROM duckdb_functions() AS f "
-        "WHERE f.schema_name = 'embsql' AND contains(f.macro_definition, 'cell_estimate')"
+        "WHERE f.schema_name = 'embsql' AND contains(f.macro_definition, 'score_of_cell')"
     )
     return sorted(found["name"].to_pylist())
 
@@ -241,7 +242,7 @@ HAVING count(member.entity_id) <> any_value(part.size)
 
 
 def test_a_life_with_cells(tmp_path, monkeypatch) -> None:
-    """Opened again, published, somebody forgotten, dropped."""
+    """Opened again, published, somebody forgotten, exported and imported, dropped."""
     monkeypatch.setattr(cells, "MIN_ROWS", 1)
     items, users = islands(300, "i", 0.5), islands(100, "u", 0.3)
     with embsql.connect(tmp_path / "a.duckdb") as database:
@@ -266,9 +267,15 @@ def test_a_life_with_cells(tmp_path, monkeypatch) -> None:
         assert first["user_id"] not in {
             row["user_id"] for row in answers(database, sql, "m")
         }
+        database.engine.run(f"EXPORT DATABASE '{tmp_path}/exported'")
         database.drop_model("m")
         for table in ("cells", "cell_members"):
             assert database.ask(f"SELECT t.* FROM embsql.{table} AS t").num_rows == 0
+
+    with duckdb.connect() as plain:
+        plain.execute(f"IMPORT DATABASE '{tmp_path}/exported'")
+        found = plain.execute(sql.format(m="m")).fetchall()
+    assert len(found) == 3
 
 
 def test_who_is_new_to_a_refreshed_run_is_in_no_cell(db, monkeypatch) -> None:

@@ -31,7 +31,7 @@ hidden AS (
 ranked AS (
   SELECT
     part.cell,
-    sum(part.size) OVER (ORDER BY embsql_internal.cell_estimate(
+    sum(part.size) OVER (ORDER BY embsql_internal.score_of_cell(
       subject.similarity, subject.embedding, subject.norm, subject.bias, part.center, part.bias, part.reach
     ) DESC, part.cell ASC) - part.size AS n_before,
     CASE

@@ -11,7 +11,7 @@ WITH subject AS (
 ranked AS (
   SELECT
     part.cell,
-    sum(part.size) OVER (ORDER BY embsql_internal.cell_estimate(
+    sum(part.size) OVER (ORDER BY embsql_internal.score_of_cell(
       'cosine', subject.embedding, subject.norm, 0, part.center, part.bias, part.reach
     ) DESC, part.cell ASC) - part.size AS n_before,
     embsql_internal.cell_budget(part.budget, part.budget_100, :k) AS n_wanted
