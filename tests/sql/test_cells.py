@@ -92,7 +92,7 @@ def test_a_few_cells_hold_the_best(world, name: str) -> None:
     """On ids that follow no order; the share that is promised is of all questions."""
     entity, sql = ASKED[name]
     found = right = 0
-    for number in range(3, 400, 21):
+    for number in range(3, 400, 57):
         exact = answers(world, sql, "all", id=f"{entity[0]}{number:05d}")
         read = answers(world, sql, "cells", id=f"{entity[0]}{number:05d}")
         assert len(read) == len(exact)
@@ -100,7 +100,7 @@ def test_a_few_cells_hold_the_best(world, name: str) -> None:
         right += sum(
             row in exact or {**row, "rank": 0} in strangers(exact) for row in read
         )
-    assert found == 95
+    assert found == 35
     assert right / found >= 0.95
 
 
