@@ -20,7 +20,7 @@ SQL = ("arguments", "capture", "cases", "diagnostics", "drift", "fold_in")
 ON_THE_OLDEST = (  # what a call means there, and the engine; the rest by hand: CONTRIBUTING.md
     *(f"tests/sql/test_{name}.py" for name in SQL),
     "tests/engines/test_contract.py",
-    *(f"tests/life/test_{name}.py" for name in ("run", "faults")),
+    *(f"tests/life/test_{name}.py" for name in ("earlier", "run", "faults")),
 )
 OLDEST = "1.5.5"  # of the DuckDB versions that are supported
 TRY = """

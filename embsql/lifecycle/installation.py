@@ -34,6 +34,8 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
         known = whole and _installed(engine) in (wanted, f"{wanted}+commands")
         if engine.read_only or (known and not _unread(engine)):
             return False
+        if engine.embedded:
+            _migrate(engine)
         with engine.transaction():
             applied = _applied(engine)
             file_id = _file_id(engine)
@@ -48,6 +50,21 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
         return True
 
     return retry(engine, bring)
+
+
+def _migrate(engine: Engine) -> None:
+    """Bring tables of an earlier version up to this one, each step in a transaction of its own.
+
+    DuckDB 1.5 commits none that alters a table whose rows it has changed. Killed in between, the
+    next opening goes on.
+    """
+    applied = _applied(engine)
+    if applied:
+        _check_free(engine, applied)
+        steps = render.steps(engine.name, without=applied)
+        for step in [render.bootstrap(engine.name, _file_id(engine)), *steps]:
+            with engine.transaction():
+                engine.run(step)
 
 
 def install_readers(engine: Engine) -> None:

@@ -58,17 +58,32 @@ def script(
 
     `file_id` is what the questions of a DuckDB file know it by; a new one where none is given.
     """
+    file_id = file_id or uuid.uuid4().hex
     written: str = template("shells/script.sql.j2").render(
-        bootstrap=sibling(folder() / "bootstrap.sql", engine).read_text(
-            encoding="utf-8"
-        ),
-        steps=[step for step in migrations(engine) if step.name not in without],
+        bootstrap=bootstrap(engine, file_id),
+        steps=steps(engine, without=without),
         surface=surface(engine, commands=commands),
         roles=read_sql("roles.postgres.sql") if engine == "postgres" else None,
         rights=_rights() if engine == "postgres" else None,
         version=version() + ("+commands" if commands else ""),
     )
-    return written.replace(macros.FILE_ID, file_id or uuid.uuid4().hex)
+    return written.replace(macros.FILE_ID, file_id)
+
+
+def bootstrap(engine: str, file_id: str) -> str:
+    """What every install begins with: the schemas, and the tables that say what is installed."""
+    text = sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8")
+    return text.replace(macros.FILE_ID, file_id or uuid.uuid4().hex)
+
+
+def steps(engine: str, *, without: Collection[str] = ()) -> list[str]:
+    """The schema files that have not run, each with a line that says so afterwards."""
+    written = template("shells/step.sql.j2")
+    return [
+        written.render(step=step)
+        for step in migrations(engine)
+        if step.name not in without
+    ]
 
 
 def _rights() -> dict[str, str]:

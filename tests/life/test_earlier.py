@@ -9,6 +9,7 @@ import json
 import lzma
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 from click.testing import CliRunner
@@ -18,6 +19,7 @@ from embsql import algorithms
 from embsql.errors import NotInstalled
 from embsql.shells import worker
 from embsql.shells.cli import main
+from embsql.sqlfiles import render
 from embsql.sqlfiles.views import views
 from tests.life.test_faults import killed
 
@@ -45,6 +47,21 @@ def test_it_answers_as_before(earlier, question: str) -> None:
                 pytest.approx(value, abs=2e-5) if isinstance(value, float) else value
             )
             assert found[column] == close
+
+
+def test_an_upgrade_that_was_cut_off_goes_on(tmp_path) -> None:
+    path = tmp_path / "file.duckdb"
+    path.write_bytes(lzma.decompress((FOLDER / "file.duckdb.xz").read_bytes()))
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(render.bootstrap("duckdb", ""))
+        applied = connection.sql("SELECT file_name FROM embsql.migrations").fetchall()
+        missing = render.steps("duckdb", without={name for (name,) in applied})
+        for step in missing[: len(missing) // 2]:
+            connection.execute(step)
+    question = "SELECT * FROM embsql.recommend('plain', '5', k => 3)"
+    with embsql.connect(path) as database:
+        items = [row["item_id"] for row in database.ask(question).to_pylist()]
+    assert items == [row["item_id"] for row in ANSWERS[question]]
 
 
 @pytest.mark.parametrize("model", MODELS)
