@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from embsql.options import (
     Count,
+    Dim,
     Range,
     Ranks,
     Seed,
@@ -64,6 +65,11 @@ class Train:
     checkpoint_dir: str | None = None
     # try so many settings of options that have several values
     n_trials: Tries | None = None
+    # with algorithm auto: how long the whole training may take, such as 90 seconds or 1 hour; none:
+    # 5 minutes
+    budget: Any | None = None
+    # with algorithm auto: choose anew, where a choice is kept
+    search: bool = False
     map: bool = False  # draw maps of items and of users, before it is live
     # make so many groups of items, and of users; none: no groups
     clusters: Count | None = None
@@ -72,6 +78,22 @@ class Train:
     keep: Kept | None = None
     # in DuckDB, of half a million vectors and more: read the likeliest, and miss 1 in 100
     search_cells: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auto:
+    """What fits the data and the time: chosen among the other algorithms, on held-out pairs.
+
+    These options hold for every candidate. How long it may take is training's option `budget`.
+    """
+
+    name: ClassVar[str] = "auto"
+    help: ClassVar[str] = "embsql algorithms auto"
+
+    # length of the vectors of every candidate; none: several are tried
+    dim: Dim | None = None
+    # weights are evidence, or ratings to predict
+    feedback: Literal["implicit", "explicit"] = "implicit"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -304,6 +304,16 @@ class AllTrialsFailed(EmbsqlError):
     "{error}". See: SELECT * FROM embsql.trials('{model}@{run_id}');"""
 
 
+class NothingToChooseBy(EmbsqlError):
+    """algorithm auto has nothing to choose by: {reason}. Name an algorithm, which needs no pairs
+    held out: als, for example. See: embsql algorithms"""
+
+
+class BudgetTooShort(EmbsqlError):
+    """a budget of {budget} is too short to choose and train: {reason}. Give a budget of {least} or
+    more, or name an algorithm: als, for example."""
+
+
 class NotTraining(EmbsqlError):
     """model "{name}" is not being trained, so there is nothing to cancel."""
 

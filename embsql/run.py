@@ -65,6 +65,8 @@ class Run:
     refused: str | None = None  # why the gate did not let it go live
     # why maps or clusters that were asked for were not made; it is live all the same
     incomplete: str | None = None
+    # what simpler methods do better than the algorithm that was chosen for it
+    warning: str | None = None
     skipped: bool = False  # nothing had changed: this is the run that was live already
     # what to start from, NaN for who is new; None: afresh
     before: Embeddings | None = field(default=None, repr=False)

@@ -127,6 +127,9 @@ SELECT embsql_internal.note_run($run_id, jsonb_build_object('error', CAST($error
 -- set_params: the options that a search has found
 SELECT embsql_internal.note_run($run_id, jsonb_build_object('params', CAST($params AS text)))
 
+-- set_algorithm: the algorithm that was chosen for a run
+SELECT embsql_internal.note_run($run_id, jsonb_build_object('algorithm', CAST($algorithm AS text)))
+
 -- abandoned: runs of a model that say they train although nobody holds the lease
 SELECT embsql_internal.abandon_runs($model_name, $run_id)
 
@@ -155,8 +158,12 @@ SELECT embsql_internal.log_phase($run_id, $phase, $phase_seconds)
 SELECT embsql_internal.note_row('trials', jsonb_build_object(
     'run_id', CAST($run_id AS bigint), 'trial', CAST($trial AS integer), 'params', CAST($params AS text),
     'metric', CAST($metric AS text), 'value', CAST($value AS text), 'seconds', CAST($seconds AS text),
-    'status', CAST($status AS text), 'error', CAST($error AS text)
+    'status', CAST($status AS text), 'error', CAST($error AS text), 'algorithm', CAST($algorithm AS text),
+    'ci_low', CAST($ci_low AS text), 'ci_high', CAST($ci_high AS text), 'reason', CAST($reason AS text)
 ))
+
+-- judge_trial: why a candidate was chosen, or was not
+SELECT embsql_internal.judge_trial($run_id, $trial, $chosen, $reason)
 
 -- judge: what the gate compared, and what it decided
 SELECT embsql_internal.note_row('gates', jsonb_build_object(

@@ -381,11 +381,21 @@ VALUES ($run_id, $epoch, $metric, $value, embsql_internal.utc_now())
 UPDATE embsql.run_records SET phase = $phase, phase_seconds = $phase_seconds WHERE run_id = $run_id
 
 -- log_trial: one setting of a search
-INSERT INTO embsql.trials (run_id, trial, params, metric, value, seconds, status, error)
-VALUES ($run_id, $trial, $params, $metric, $value, $seconds, $status, $error)
+INSERT INTO embsql.trials (
+    run_id, trial, params, metric, value, seconds, status, error, algorithm, ci_low, ci_high, reason
+)
+VALUES (
+    $run_id, $trial, $params, $metric, $value, $seconds, $status, $error, $algorithm, $ci_low, $ci_high, $reason
+)
+
+-- judge_trial: why a candidate was chosen, or was not
+UPDATE embsql.trials SET chosen = $chosen, reason = $reason WHERE run_id = $run_id AND trial = $trial
 
 -- set_params: the options that a search has found
 UPDATE embsql.run_records SET params = $params WHERE run_id = $run_id AND status = 'training'
+
+-- set_algorithm: the algorithm that was chosen for a run
+UPDATE embsql.run_records SET algorithm = $algorithm WHERE run_id = $run_id AND status = 'training'
 
 -- metrics: what a run measured
 SELECT figure.metric, figure.k, figure.value

@@ -63,6 +63,8 @@ FROZEN = {
     "0041_pair_versions.duckdb.sql": "46c66d8822f05c67f4648359e170e693",
     "0045_network_kinds.postgres.sql": "b572afb712c7fee32e06d7920fe50e47",
     "0046_cells.duckdb.sql": "c12c651c5ac7c06285662f2cba5e9765",
+    "0047_auto.sql": "1d2352316073c4a6bab54b31396c7ae1",
+    "0047_trials.postgres.sql": "61507d99981845e382ebe01611723c4f",
     "0049_ordinal.postgres.sql": "24630a788e4eb063a67a11c0026d46da",
 }
 

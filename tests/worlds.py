@@ -194,6 +194,7 @@ def _tried(database: embsql.Database) -> None:
             seconds=seconds,
             status=status,
             error=error,
+            **dict.fromkeys(("algorithm", "ci_low", "ci_high", "reason")),
         )
 
 

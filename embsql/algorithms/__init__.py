@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from embsql import options
-from embsql.command_options import Train
+from embsql.command_options import Auto, Train
 from embsql.errors import UnknownAlgorithm, suggestion
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def names() -> list[str]:
 
 def find(name: str) -> type[Any]:
     """The class of an algorithm. Raises UnknownAlgorithm."""
-    known = names()
-    if name not in known:
+    known = [*names(), Auto.name]
+    if name not in names():
         raise UnknownAlgorithm(
             name=options.word(name),
             suggestion=suggestion(name, known),
@@ -108,6 +108,11 @@ def find(name: str) -> type[Any]:
         and value.__module__ == module.__name__
         and hasattr(value, "fit")
     )
+
+
+def manual(name: str) -> type[Any]:
+    """The class whose fields are the options of an algorithm, or of auto, which chooses one."""
+    return Auto if name == Auto.name else find(name)
 
 
 def make(name: str, values: Mapping[str, Any]) -> Algorithm:
@@ -133,6 +138,6 @@ def warm_starters() -> str:
 
 def check_option_names(algorithm: str, given: Iterable[str]) -> None:
     """Raise UnknownOption for the first name that is no option of training or the algorithm."""
-    own = [option.name for option in options.declared(find(algorithm))]
+    own = [option.name for option in options.declared(manual(algorithm))]
     common = [option.name for option in options.declared(Train)]
-    options.check_names(find(algorithm), given, own + common)
+    options.check_names(manual(algorithm), given, own + common)

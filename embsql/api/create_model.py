@@ -250,7 +250,7 @@ def _check_names(algorithm: str, given: dict[str, Any]) -> None:
     for name in given:
         if name in ABSENT:
             raise BadStatement(reason=f"{name} has no counterpart here; {ABSENT[name]}")
-    cls = algorithms.find(algorithm)
+    cls = algorithms.manual(algorithm)
     own = [option.name for kind in (cls, Train) for option in options.declared(kind)]
     options.check_names(cls, given, [*ALIASES, *own, *COMMON, "data_split_method"])
 

@@ -229,6 +229,8 @@ class Database:
         warm_start: bool = False,
         checkpoint_dir: str | None = None,
         n_trials: int | None = None,
+        budget: Any = None,
+        search: bool = False,
         map: bool = False,  # noqa: A002 - the option's name in SQL and dbt, too
         clusters: int | None = None,
         keep: int | None = None,
@@ -259,6 +261,8 @@ class Database:
         notebook (also by default), lines elsewhere. With `n_trials` options may have several
         values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried on a part of the
         interactions, and the run is trained with the best (`embsql.trials` has them all). With
+        the algorithm "auto" one is chosen that fits the data, within a `budget` such as "5
+        minutes"; training again keeps it, unless the budget is another, or with `search`. With
         `map` and `clusters` the run that goes live has maps, turned onto those of the run before,
         and so many clusters of its items and of its users; an unchanged one gets what it lacks.
         Where that fails the run is live without, and its `error` in embsql.runs says why; of an
@@ -275,18 +279,21 @@ class Database:
         """
         from embsql.api.progress import is_watched, show_progress
         from embsql.derived.with_training import deriving
-        from embsql.lifecycle import search as tuning
-        from embsql.lifecycle.plan import Plan
+        from embsql.lifecycle.auto import read_algorithm
+        from embsql.lifecycle.plan import SIDE_INPUTS, Plan
         from embsql.lifecycle.train import train_model
         from embsql.lifecycle.train_in_spark import train_in_spark
 
         wanted = _read(Train, locals())
         algorithms.check_option_names(algorithm, options)
-        made, search = tuning.read_search(algorithm, options, wanted.n_trials)
+        found = read_algorithm(self.engine, model_name, algorithm, options, wanted)
+        sides = {
+            name: sources.optional(getattr(wanted, name), name) for name in SIDE_INPUTS
+        }
         plan = Plan(
             model_name,
             sources.source(source, "source"),
-            made,
+            found.algorithm,
             Columns(
                 wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col
             ),
@@ -301,12 +308,12 @@ class Database:
             gate=wanted.gate,
             gate_tolerance=wanted.gate_tolerance,
             force=wanted.force,
-            user_features=sources.optional(wanted.user_features, "user_features"),
-            item_features=sources.optional(wanted.item_features, "item_features"),
-            graph=sources.optional(wanted.graph, "graph"),
+            **found.read_of(sides),
             warm_start=wanted.warm_start,
             checkpoint_dir=wanted.checkpoint_dir,
-            search=search,
+            search=found.search,
+            choosing=found.choosing,
+            choice=found.choice,
             derive=deriving(
                 drawn=wanted.map,
                 clusters=wanted.clusters,

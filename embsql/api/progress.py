@@ -69,7 +69,7 @@ def _bar(plan: Any, phases: Phases) -> Iterator[Listener]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(
-            f"{plan.model_name} ({plan.algorithm.name})",
+            f"{plan.model_name} ({plan.algorithm_name})",
             total=_total(plan),
             figures="",
             phases=phases,
@@ -182,7 +182,9 @@ def _total(plan: Any) -> int:
 
 def _advance(plan: Any, values: dict[str, float]) -> int:
     """How many epochs have ended: all of a trial, which shows none of its own."""
-    return int(plan.algorithm.epochs) if _is_trial(values) else 1
+    if not _is_trial(values):
+        return 1
+    return int(plan.algorithm.epochs) if plan.search else 0
 
 
 def _is_trial(values: dict[str, float]) -> bool:
@@ -198,10 +200,9 @@ def _epoch(plan: Any, number: int, values: dict[str, float]) -> str:
 
 def _progress(plan: Any, number: int, values: dict[str, float]) -> str:
     """How far it is; how many epochs there will be may be what is searched."""
-    if plan.search is None:
+    if plan.search is None and plan.choosing is None:
         return f"epoch {number}/{plan.algorithm.epochs}"
-    return (
-        f"trial {number}/{plan.search.trials}"
-        if _is_trial(values)
-        else f"epoch {number}"
-    )
+    if not _is_trial(values):
+        return f"epoch {number}"
+    of = f"/{plan.search.trials}" if plan.search else ""
+    return f"trial {number}{of}"

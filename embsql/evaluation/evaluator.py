@@ -181,9 +181,24 @@ class Questions:
         self, embeddings: Embeddings, metric: str, k: int, known: Known | None = None
     ) -> Float64:
         """One of the figures that are means over users, of every user asked: (m,)."""
-        ranking = self.rank(embeddings, k, known)  # (m, k)
+        return self.of_ranking(self.rank(embeddings, k, known), metric)
+
+    def of_ranking(self, ranking: Int32, metric: str) -> Float64:
+        """One of the same figures of a ranking (m, k), of every user asked: (m,)."""
         hit = metrics.hits(ranking, self.relevant, len(self.counts))  # (m, k)
         return metrics.PER_USER[metric](hit, self.relevant.counts)
+
+    def popular(self, k: int) -> Int32:
+        """The most popular items for each user who has training pairs: (m, k)."""
+        ranking = baselines.popular(self.counts, self.excluded, k)  # (m, k)
+        return _only(self.known.users, ranking)
+
+    def item_knn(self, parts: Split, k: int, run: Run) -> Int32:
+        """What item-kNN, trained on the split's pairs, gives each such user: (m, k)."""
+        ranking = baselines.item_knn(
+            parts.train, self.seen, k, run, repeats=parts.repeats
+        )  # (m, k)
+        return _only(self.known.users, ranking)
 
     def figures(
         self, ranking: Int32, lengths: Sequence[int], others: Jobs
@@ -263,10 +278,7 @@ class Evaluator:
         longest = max(k)
         made = cls.of_block(Questions.prepare(parts, run), k)
         questions = made.questions
-        itemknn = baselines.item_knn(
-            parts.train, questions.seen, longest, run, repeats=parts.repeats
-        )  # (m, max k)
-        made.baselines.append(_only(questions.known.users, itemknn))
+        made.baselines.append(questions.item_knn(parts, longest, run))
         if vectors is None:
             return made
         return replace(made, known=questions.known_of(*vectors))
@@ -274,10 +286,9 @@ class Evaluator:
     @classmethod
     def of_block(cls, questions: Questions, k: Sequence[int]) -> Evaluator:
         """Without item-kNN, whose neighbors depend on the pairs of all users."""
-        known = questions.known
-        popular = baselines.popular(questions.counts, questions.excluded, max(k))
         lengths = tuple(sorted(set(k)))
-        return cls(lengths, questions, known, [_only(known.users, popular)])
+        popular = questions.popular(max(k))  # (m, max k)
+        return cls(lengths, questions, questions.known, [popular])
 
     def measure(self, embeddings: Embeddings) -> list[Metric]:
         """Every figure of a model."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
 from embsql import algorithms
 from embsql.algorithms import Algorithm
+from embsql.command_options import Auto
 from embsql.engines import Engine
 from embsql.errors import InvalidArgument, MissingExtra, NoGpu, NotEvaluated
 from embsql.lifecycle import search as tune
+from embsql.lifecycle.candidates import Choosing
 from embsql.options import shown
 from embsql.run import Columns, Own, usable_cores
 from embsql.sources.source import Source, recorded
@@ -69,6 +71,10 @@ class Plan:
     checkpoint_dir: str | None = None
     # options still to be found; algorithm has their first values
     search: tune.Search | None = None
+    # an algorithm still to be chosen; algorithm is the simplest candidate
+    choosing: Choosing | None = None
+    # what was asked when the algorithm was chosen, and a warning
+    choice: Mapping[str, Any] | None = None
     # makes maps and clusters of the run that is to be live
     derive: Callable[[Engine, str], None] | None = None
     keep: int | None = None  # earlier runs that the model keeps from now on
@@ -119,9 +125,10 @@ class Plan:
     @property
     def _measuring(self) -> dict[str, tuple[bool, str]]:
         """Whether what says how to measure goes with measuring, and what is allowed."""
-        cuts = bool(self.search or self.evaluate)
+        searches = bool(self.search or self.choosing or self.choice)
+        cuts = searches or self.evaluate
         only = "given together with evaluate"
-        if self.evaluate and self.test and not self.search:
+        if self.evaluate and self.test and not searches:
             split = (
                 self.split in ("auto", "next"),
                 "left out with test, whose pairs are what is asked, or next where it has sessions",
@@ -151,7 +158,7 @@ class Plan:
             able = f"{algorithms.warm_starters()} go on from the live run's vectors"
             words = _unable(algorithm, "warm_starts", f"which starts afresh; {able}")
             checks["warm_start"] = (False, f"false with {words}")
-        for name in SIDE_INPUTS:
+        for name in () if self.choosing else SIDE_INPUTS:
             if getattr(self, name) and name not in algorithm.inputs:
                 checks[name] = (False, f"left out: {_unread(algorithm, name)}")
         return checks
@@ -196,7 +203,39 @@ class Plan:
             options["search"] = (
                 self.search.asked | way | ({"repeats": True} if self.repeats else {})
             )
+        if self.choice:
+            options["search"] = dict(self.choice)
         return options
+
+    @property
+    def algorithm_name(self) -> str:
+        """Of the algorithm, or auto where it is still to be chosen."""
+        return Auto.name if self.choosing else self.algorithm.name
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether the events behind the pairs are read."""
+        return self.algorithm.ordered or self.cuts_events or bool(self.choosing)
+
+    def resolved(self, algorithm: Algorithm, **fields: Any) -> Plan:
+        """The plan with an algorithm that was found.
+
+        How that cut the pairs is over, unless the run is measured so; what it does not read is left
+        out where it was chosen among others.
+        """
+        if self.choosing:
+            unread = [name for name in SIDE_INPUTS if name not in algorithm.inputs]
+            fields |= dict.fromkeys(unread)
+        return dataclasses.replace(
+            self,
+            algorithm=algorithm,
+            search=None,
+            choosing=None,
+            k=self.k if self.evaluate else RANKS,
+            split=self.split if self.evaluate and not self.test else "auto",
+            repeats=self.repeats and self.evaluate,
+            **fields,
+        )
 
     @property
     def selects(self) -> dict[str, str | dict[str, str]]:
@@ -211,13 +250,18 @@ class Plan:
     def cuts_events(self) -> bool:
         """Whether something is held out by time, for which the events behind the pairs are read."""
         return self.split in ("time", "next") and bool(
-            self.search or (self.evaluate and not self.test)
+            self.search or self.choosing or (self.evaluate and not self.test)
         )
 
     @property
     def headline(self) -> int:
         """The k of the one figure that decides."""
-        return 10 if 10 in self.k else self.k[0]
+        return headline_of(self.k)
+
+
+def headline_of(k: tuple[int, ...]) -> int:
+    """The k of the one figure that decides, of several."""
+    return 10 if 10 in k else k[0]
 
 
 def _unable(algorithm: Algorithm, attribute: str, otherwise: str) -> str:
@@ -248,7 +292,8 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     input was a table in memory.
     """
     params = json.loads(record["params"])
-    params.pop("search", None)  # what was searched; what was found is among the others
+    search = params.pop("search", {})  # what was found is among the others
+    choice = search if search.get("algorithm") == Auto.name else None
     given = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
     algorithm = algorithms.make(record["algorithm"], params)
     sources = {
@@ -273,6 +318,7 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
         source,
         algorithm,
         seed=record["seed"],
+        choice=choice,
         **sources,
         **wanted,
     )

@@ -71,6 +71,11 @@ class Trial:
     seconds: float
     status: str  # done failed
     error: str | None = None
+    # what only candidates of algorithm auto have
+    algorithm: str | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

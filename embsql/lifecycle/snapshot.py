@@ -30,9 +30,7 @@ def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Inter
 
     Raises NotEnoughData, and what reading the source and the side inputs raises.
     """
-    ordered = (
-        plan.algorithm.ordered or plan.cuts_events or _rival_is_ordered(engine, plan)
-    )
+    ordered = plan.reads_events or _rival_is_ordered(engine, plan)
     found = prepare(
         reader,
         plan.source,
@@ -52,7 +50,7 @@ def check_enough(plan: Plan, users: int, items: int) -> None:
     """Refuse what nothing can be learned from. Raises NotEnoughData."""
     if users < 2 or items < 2:
         raise NotEnoughData(
-            users=users, items=items, algorithm=plan.algorithm.name, need="2 of each"
+            users=users, items=items, algorithm=plan.algorithm_name, need="2 of each"
         )
 
 
@@ -96,7 +94,11 @@ def _with_features(
     name = f"{entity}_features"
     known = features(reader, source, f"{entity}_id", name, ids)
     found = describe_features(
-        known, entity, codes, data.time, encodes=plan.algorithm.encodes
+        known,
+        entity,
+        codes,
+        data.time,
+        encodes=plan.algorithm.encodes or bool(plan.choosing),
     )
     return dataclasses.replace(data, **{name: known}), list(found)
 

@@ -31,6 +31,7 @@ from embsql.lifecycle import (
     search,
     test_set,
 )
+from embsql.lifecycle.auto import chosen, warn
 from embsql.lifecycle.cells import in_cells
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (
@@ -49,7 +50,7 @@ from embsql.lifecycle.measure import (
 from embsql.lifecycle.named_statements import execute_named
 from embsql.lifecycle.pair_versions import write_table
 from embsql.lifecycle.phase_log import PhaseLog
-from embsql.lifecycle.plan import RANKS, Plan
+from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
 from embsql.phases import MEASURING, SEARCHING, TRAINING, WRITING, Phases
 from embsql.run import Listener, Run
@@ -163,7 +164,7 @@ def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
         "begin_run",
         run_id=run_id,
         model_name=plan.model_name,
-        algorithm=plan.algorithm.name,
+        algorithm=plan.algorithm_name,
         params=json.dumps(plan.params),
         source_sql=str(plan.source),
         seed=plan.seed,
@@ -258,9 +259,15 @@ def _run_stages(
         test = test_set.read_test(
             reader, plan.test, run, test_set.NONE, plan.columns, plan.split
         )
+    is_new = plan.choosing is not None
+    if plan.choosing:
+        run.phases.enter(SEARCHING)
+        plan, data = chosen(engine, plan, plan.choosing, data, run)
+    warn(engine, plan, run)
     source_hash = input_hash(plan, data, test)
     split_name = split_name_of(plan, data, test) if plan.evaluate else None
-    if not plan.force and is_unchanged(engine, plan, run, source_hash, split_name):
+    is_free = not plan.force and not is_new
+    if is_free and is_unchanged(engine, plan, run, source_hash, split_name):
         return
     plan.check_machine()
     run.phases.enter(SEARCHING if plan.search else TRAINING)
@@ -414,28 +421,13 @@ def resolve_search(
             run.report(epoch=trial.trial, **{f"trial_{trial.metric}": trial.value})
 
     algorithm = search.best(wanted, measured, run, record, k=plan.headline)
-    found = _without_search(plan, algorithm)
-    chosen = json.dumps(found.params | {"search": plan.params["search"]})
+    found = plan.resolved(algorithm)
+    params = json.dumps(found.params | {"search": plan.params["search"]})
     retry(
         engine,
-        lambda: execute_named(engine, "set_params", run_id=run.run_id, params=chosen),
+        lambda: execute_named(engine, "set_params", run_id=run.run_id, params=params),
     )
     return found
-
-
-def _without_search(plan: Plan, algorithm: Algorithm) -> Plan:
-    """The plan with what its search found.
-
-    How that cut the pairs is over, unless the run is measured so.
-    """
-    return dataclasses.replace(
-        plan,
-        algorithm=algorithm,
-        search=None,
-        k=plan.k if plan.evaluate else RANKS,
-        split=plan.split if plan.evaluate and not plan.test else "auto",
-        repeats=plan.repeats and plan.evaluate,
-    )
 
 
 def _write(

@@ -8,7 +8,11 @@ SELECT
   tried.params AS hyperparameters,
   tried.metric AS objective,
   tried.value AS objective_value,
-  CASE tried.status WHEN 'done' THEN 'SUCCEEDED' ELSE 'FAILED' END AS status,
+  CASE tried.status
+    WHEN 'done' THEN 'SUCCEEDED' WHEN 'reference' THEN 'SUCCEEDED'
+    WHEN 'stopped' THEN 'STOPPED' WHEN 'skipped' THEN 'NOT_STARTED'
+    ELSE 'FAILED'
+  END AS status,
   tried.error AS error_message,
   tried.best AS is_optimal
 FROM given

@@ -313,6 +313,7 @@ BEGIN
     RETURN QUERY UPDATE embsql.run_records AS r
     SET status = coalesce(row.status, r.status),
         held = r.held + 1,
+        algorithm = coalesce(row.algorithm, r.algorithm),
         params = coalesce(row.params, r.params),
         source_hash = coalesce(row.source_hash, r.source_hash),
         dim = coalesce(row.dim, r.dim),
@@ -346,6 +347,17 @@ BEGIN
     );
     EXECUTE format('INSERT INTO embsql.%1$I SELECT (jsonb_populate_record(NULL::embsql.%1$I, $1)).*', kind) USING noted;
 END
+$embsql$;
+
+-- Why a candidate was chosen for a run that is trained, or was not.
+CREATE OR REPLACE FUNCTION embsql_internal.judge_trial(run bigint, number integer, is_chosen boolean, why text)
+RETURNS SETOF boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+UPDATE embsql.trials AS t
+SET chosen = is_chosen, reason = why
+WHERE embsql_internal.trains(run) AND t.run_id = run AND t.trial = number
+RETURNING TRUE
 $embsql$;
 
 -- Which phase a run is in that is trained, and what each has taken. It never waits: who forgets a person may hold the

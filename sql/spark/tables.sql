@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS embsql.source_checks (
 
 CREATE TABLE IF NOT EXISTS embsql.trials (
     trial INT, params STRING, metric STRING, value DOUBLE, seconds DOUBLE, status STRING, error STRING,
-    run_id BIGINT
+    algorithm STRING, ci_low DOUBLE, ci_high DOUBLE, chosen BOOLEAN, reason STRING, run_id BIGINT
 ) USING parquet PARTITIONED BY (run_id);
 
 CREATE TABLE IF NOT EXISTS embsql.gates (

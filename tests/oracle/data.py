@@ -134,6 +134,24 @@ class Gate:
 
 
 @dataclass
+class Trial:
+    """What a search tried; the last five are those of algorithm auto."""
+
+    trial: int
+    params: str
+    metric: str
+    value: float | None
+    seconds: float
+    status: str
+    error: str | None
+    algorithm: str | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    chosen: bool | None = None
+    reason: str | None = None
+
+
+@dataclass
 class Run:
     """All rows of one run."""
 
@@ -165,9 +183,7 @@ class Run:
     )
     phase: str | None = None
     phase_seconds: str | None = None
-    trials: list[tuple[int, str, str, float | None, float, str, str | None]] = field(
-        default_factory=list
-    )
+    trials: list[Trial] = field(default_factory=list)
 
     def side(self, entity: str) -> dict[str, Vector]:
         """The vectors of users or items."""

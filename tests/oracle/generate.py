@@ -21,6 +21,7 @@ from tests.oracle.data import (
     Run,
     Seen,
     Tower,
+    Trial,
     Vector,
     World,
 )
@@ -517,6 +518,22 @@ def _notes(rng: Random, run: Run) -> None:
         failed = chance(rng, 0.2)
         value = None if failed else float(rng.integers(4) / 8)
         outcome = ("failed", "too many") if failed else ("done", None)
-        run.trials.append(
-            (trial, json.dumps({"dim": trial}), "ndcg@10", value, trial / 4, *outcome)
-        )
+        params = json.dumps({"dim": trial})
+        run.trials.append(Trial(trial, params, "ndcg@10", value, trial / 4, *outcome))
+    if chance(rng, 0.5):
+        _of_several_algorithms(rng, run.trials)
+
+
+def _of_several_algorithms(rng: Random, trials: list[Trial]) -> None:
+    """As algorithm auto writes them: some for comparison, perhaps one chosen."""
+    chosen = int(rng.integers(6))
+    for trial in trials:
+        trial.algorithm = str(rng.choice(("als", "svd")))
+        if trial.value is not None and chance(rng, 0.3):
+            trial.status = "reference"
+        if trial.value is not None:
+            trial.ci_low = trial.value / 2
+            trial.ci_high = trial.value * 2
+        if chance(rng, 0.8):
+            trial.chosen = trial.status == "done" and trial.trial == chosen
+            trial.reason = "it's better"

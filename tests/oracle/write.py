@@ -12,7 +12,7 @@ import pyarrow as pa
 
 import embsql
 from embsql.lifecycle.pair_versions import write_pairs
-from tests.oracle.data import Gate, Run, World
+from tests.oracle.data import Gate, Run, Trial, World
 
 TYPES = {
     "run_id": pa.int64(),
@@ -31,6 +31,7 @@ TYPES = {
     "k": pa.int32(),
     "affected": pa.int64(),
     "trial": pa.int32(),
+    "chosen": pa.bool_(),
     "users": pa.int64(),
     "left_out": pa.int64(),
     "compared_run": pa.int64(),
@@ -261,10 +262,6 @@ def _notes(database: embsql.Database, run: Run) -> None:
         "run_id check_name severity affected example hint",
         findings,
     )
-    trials = [(run.run_id, *row) for row in run.trials]
-    _rows(
-        database,
-        "trials",
-        "run_id trial params metric value seconds status error",
-        trials,
-    )
+    trials = [(run.run_id, *astuple(trial)) for trial in run.trials]
+    names = " ".join(Trial.__dataclass_fields__)
+    _rows(database, "trials", f"run_id {names}", trials)

@@ -10,6 +10,7 @@ import click
 
 from embsql import algorithms
 from embsql.command_options import (
+    Auto,
     Evaluate,
     Refresh,
     RegisterEmbeddings,
@@ -56,6 +57,8 @@ def train_(
             ctx,
             [{"metric": name, "value": value} for name, value in run.metrics.items()],
         )
+    if run.warning:
+        click.echo(f"run {run.run_id}: {run.warning}", err=True)
     if run.incomplete:
         click.echo(f"run {run.run_id} is live, but {run.incomplete}", err=True)
     if run.refused:
@@ -194,11 +197,11 @@ def algorithms_(ctx: click.Context, name: str | None) -> None:
     """What can be trained; with NAME, its manual and every option with default and reason."""
     if name is None:
         rows = [
-            {"algorithm": known, "what": _first_line(algorithms.find(known))}
-            for known in algorithms.names()
+            {"algorithm": known, "what": _first_line(algorithms.manual(known))}
+            for known in (*algorithms.names(), Auto.name)
         ]
         return show(ctx, rows)
-    cls = algorithms.find(name)
+    cls = algorithms.manual(name)
     if not ctx.obj["json"]:
         click.echo(f"{inspect.cleandoc(cls.__doc__ or '')}\n")
     show(

@@ -85,15 +85,16 @@ def training_log(world: World, model: str) -> Listed:
 
 
 def trials(world: World, model: str) -> Listed:
-    tried = newest(world, model).trials
-    best = max((trial[3] for trial in tried if trial[3] is not None), default=None)
-    winner = min(
-        (trial[0] for trial in tried if trial[3] == best and best is not None),
-        default=None,
-    )
-    return Listed(
-        [(*trial[:6], trial[0] == winner, trial[6]) for trial in sorted(tried)]
-    )
+    tried = sorted(newest(world, model).trials, key=lambda one: one.trial)
+    chosen = [one for one in tried if one.chosen]
+    done = [one for one in tried if one.status == "done" and one.value is not None]
+    winner = max(done, key=lambda one: one.value or 0.0, default=None)
+    winner = next(iter(chosen), winner)
+    rows = []
+    for one in tried:
+        *begin, error, algorithm, low, high, _, reason = astuple(one)
+        rows.append((*begin, one is winner, error, algorithm, low, high, reason))
+    return Listed(rows)
 
 
 def validation(world: World, model: str) -> Listed:

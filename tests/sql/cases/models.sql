@@ -26,6 +26,10 @@ SELECT trial, params, metric, value, seconds, status, best, error FROM embsql.tr
 --= 3 | {"dim": 9} | ndcg@10 | NULL | 0.0 | failed | False | too many
 --= 4 | {"dim": 4} | ndcg@10 | 0.5 | 2.0 | done | False | NULL
 
+-- what only candidates of algorithm auto have
+SELECT trial, algorithm, ci_low, ci_high, reason FROM embsql.trials('compass') WHERE trial = 1;
+--= 1 | NULL | NULL | NULL | NULL
+
 -- trials of a run that is named
 SELECT count(*) AS n FROM embsql.trials('compass@1');
 --= 4

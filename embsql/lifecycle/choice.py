@@ -1,0 +1,137 @@
+"""Choosing an algorithm: the simplest of the candidates that cannot be told apart from the best.
+
+What they are asked, and for how long each may train, says `exam`. See docs/decisions/0047.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from embsql.data import Interactions
+from embsql.errors import AllTrialsFailed, BudgetTooShort
+from embsql.lifecycle.budget import duration
+from embsql.lifecycle.candidates import Choosing
+from embsql.lifecycle.exam import (
+    Exam,
+    Tried,
+    best_of,
+    done_of,
+    every_trial,
+    prepare_exam,
+)
+from embsql.lifecycle.plan import Plan
+from embsql.run import Run
+
+REFERENCES = {"popular": "what is popular", "item_knn": "item-kNN"}
+SLACK = 1.1  # a budget that is proposed is so many times what is foreseen
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was tried, and what of it is to be the run."""
+
+    exam: Exam
+    tried: list[Tried]
+    best: Tried  # by its figure
+    winner: Tried  # the simplest of those that may be as good as the best
+
+    def reasons(self) -> Iterator[tuple[Tried, str | None]]:
+        """Why each was chosen, or was not."""
+        for one in self.tried:
+            yield one, one.reason if one.figures is None else self._why(one)
+
+    def _why(self, one: Tried) -> str:
+        best = self.best
+        if one is self.winner is best:
+            done = len(done_of(self.tried))
+            return f"chosen: its {self.exam.metric} is the best of {done}"
+        below = f"trial {best.number}, is better by {self.exam.difference(best, one)}"
+        if one is self.winner:
+            return (
+                f"chosen: the simplest of those that may be as good; the best, {below}"
+            )
+        apart = (
+            f"{self.exam.difference(one, self.winner)}, compared with the one chosen"
+        )
+        if one.status == "reference":
+            return f"for comparison: {apart}"
+        if one.number < self.winner.number:
+            return f"not chosen: the best, {below}"
+        return f"not chosen: less simple, {apart}"
+
+    @property
+    def warning(self) -> str | None:
+        """That something simple is better than what was chosen; None where nothing is."""
+        winner = self.winner
+        better = [
+            self._described(one)
+            for one in self.tried
+            if one.status == "reference" and one.better_than(winner)
+        ]
+        if not better:
+            return None
+        name = winner.candidate.algorithm
+        figure = f"the {self.exam.metric} of {name}, {winner.value:.4f}"
+        return (
+            f"{figure}, is the best of what was tried, and below {' and '.join(better)}"
+        )
+
+    def _described(self, reference: Tried) -> str:
+        name = REFERENCES[reference.candidate.algorithm]
+        apart = self.exam.difference(reference, self.winner)
+        return f"{name} with {reference.value:.4f} ({apart})"
+
+
+def choose(
+    plan: Plan,
+    choosing: Choosing,
+    data: Interactions,
+    run: Run,
+    record: Callable[[Tried, Exam], None],
+) -> Choice:
+    """What was tried, and the candidate to train.
+
+    `record` gets each as it ends. Raises NothingToChooseBy, BudgetTooShort and AllTrialsFailed.
+    """
+    exam = prepare_exam(plan, choosing, data, run)
+    tried: list[Tried] = []
+    for one in every_trial(exam, choosing, data):
+        record(one, exam)
+        tried.append(one)
+    best = best_of(tried)
+    if best is None:
+        raise _nothing_done(exam, tried)
+    may_be_best = (
+        one for one in done_of(tried) if not exam.difference(best, one).low > 0
+    )
+    return Choice(exam, tried, best, next(may_be_best))
+
+
+def _nothing_done(
+    exam: Exam, tried: Sequence[Tried]
+) -> AllTrialsFailed | BudgetTooShort:
+    """What to raise where no candidate was trained."""
+    failed = [one for one in tried if one.error]
+    stopped = [one for one in tried if one.needs is not None]
+    if failed and not stopped:
+        return AllTrialsFailed(
+            model=exam.run.model_name,
+            run_id=exam.run.run_id,
+            trials=len(failed),
+            error=failed[0].error,
+        )
+    cheapest = min(stopped, key=lambda one: one.needs or 0.0, default=None)
+    needs = (cheapest.needs or 0.0) if cheapest else exam.budget.seconds
+    before = exam.budget.spent - sum(one.seconds for one in stopped)
+    least = SLACK * (before + (1 + exam.later) * needs)
+    what = (
+        f"{cheapest.candidate.algorithm} takes {duration(needs)} or more, and "
+        if cheapest
+        else ""
+    )
+    return BudgetTooShort(
+        budget=duration(exam.budget.seconds),
+        reason=f"{what}what came before it took {duration(before)}",
+        least=duration(least),
+    )
