@@ -121,17 +121,15 @@ def _nothing_done(
             trials=len(failed),
             error=failed[0].error,
         )
-    cheapest = min(stopped, key=lambda one: one.needs or 0.0, default=None)
-    needs = (cheapest.needs or 0.0) if cheapest else exam.budget.seconds
+    budget = exam.budget.seconds
+    simplest = stopped[0] if stopped else None
+    needs = (simplest.needs or 0.0) if simplest else budget
     before = exam.budget.spent - sum(one.seconds for one in stopped)
-    least = SLACK * (before + (1 + exam.later) * needs)
-    what = (
-        f"{cheapest.candidate.algorithm} takes {duration(needs)} or more, and "
-        if cheapest
-        else ""
-    )
+    least = max(SLACK * (before + (1 + exam.later) * needs), 2 * budget)
+    reason = f"what came before the candidates took {duration(before)}"
+    if simplest:
+        name = simplest.candidate.algorithm
+        reason += f", and {name} takes {duration(needs)} or more"
     return BudgetTooShort(
-        budget=duration(exam.budget.seconds),
-        reason=f"{what}what came before it took {duration(before)}",
-        least=duration(least),
+        budget=duration(budget), reason=reason, least=duration(least)
     )

@@ -19,6 +19,7 @@ from benchmarks import _sequences
 from benchmarks.__main__ import main, names
 from benchmarks._made import clustered
 from benchmarks._rank import Model, hit_ndcg, popular, recall_ndcg
+from embsql.lifecycle import candidates
 
 IN_PROCESS = (
     "_als_cost",
@@ -128,6 +129,7 @@ SMALL = {
         *("--pairs", "2000", "4000", "--items", "150", "200", "--dim", "4", "8"),
         *("--at", "2000", "200", "4"),
     ],
+    "auto": ["--data", "online_retail", "--dim", "4"],
     "gate": ["--dim", "4", "--worse", "1", "--ends", "0", "--later", "28"],
     "fresh": [
         *("--data", "ml1m", "--dim", "4", "--server", "{postgres}"),
@@ -333,6 +335,8 @@ def test_lines(
     monkeypatch.setenv("EMBSQL_DATA", str(data))
     for module in IN_PROCESS:  # a dozen processes would take long; others start theirs
         monkeypatch.setattr(f"benchmarks.{module}.apart", here)
+    few = candidates.EVIDENCE[:2]  # the others take long
+    monkeypatch.setattr(candidates, "EVIDENCE", few)
     words = (word.format(data=data, postgres=postgres) for word in SMALL[name])
     main([name, *words])
     lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
