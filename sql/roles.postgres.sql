@@ -128,6 +128,7 @@ GRANT EXECUTE ON FUNCTION
     embsql_internal.release_lease, embsql_internal.ensure_model, embsql_internal.set_keep,
     embsql_internal.abandon_runs,
     embsql_internal.begin_run, embsql_internal.note_run, embsql_internal.note_row, embsql_internal.log_phase,
+    embsql_internal.judge_trial,
     embsql_internal.open_partition, embsql_internal.attach_partition, embsql_internal.copy_rows,
     embsql_internal.copy_items, embsql_internal.copy_histories, embsql.build_indexes,
     embsql_internal.open_stage, embsql_internal.close_stage,

@@ -14,7 +14,7 @@ import pytest
 import embsql
 from embsql import errors
 from embsql.algorithms.als import ALS
-from embsql.lifecycle import train
+from embsql.lifecycle import candidates, train
 from embsql.lifecycle.plan import Plan
 from embsql.sources import source as sources
 from tests.house import QUICK, SECRET, House
@@ -529,6 +529,7 @@ def test_a_lease_is_its_holders(house: House) -> None:
         "release_lease('held', 'o')",
         "beat_lease('held', 'o')",
         f"log_phase({run}, 'training', '')",
+        f"judge_trial({run}, 1, TRUE, '')",
     ):
         assert house.run("eve", f"SELECT embsql_internal.{call}") == []
     assert (
@@ -631,6 +632,16 @@ def test_everything_a_trainer_makes_of_a_run(house: House) -> None:
     assert house.run(
         "ann", "SELECT count(*) FROM pg_class WHERE relname LIKE 'stage%'"
     ) == [(0,)]
+
+
+def test_a_trainer_lets_auto_choose(house: House, monkeypatch) -> None:
+    monkeypatch.setattr(candidates, "EVIDENCE", candidates.EVIDENCE[:1])
+    with embsql.connect(house.as_("ann")) as database:
+        run = database.train("chosen", "events", algorithm="auto", dim=2)
+        asked = "SELECT reason FROM embsql.trials('chosen') WHERE best"
+        (row,) = database.ask(asked).to_pylist()
+    assert run.status == "live"
+    assert row["reason"] == "chosen: its ndcg@10 is the best of 1"
 
 
 def test_an_unfinished_stage_is_gone(house: House) -> None:
