@@ -33,7 +33,8 @@ def read_duration(value: Any) -> float:
 
 def _of_words(value: Any) -> float:
     """The seconds of a number and a unit; 0 for anything else."""
-    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*", str(value))
+    words = value if isinstance(value, str) else ""
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*", words)
     if found is None:
         return 0.0
     number, unit = found.groups()

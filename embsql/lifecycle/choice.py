@@ -130,6 +130,4 @@ def _nothing_done(
     if simplest:
         name = simplest.candidate.algorithm
         reason += f", and {name} takes {duration(needs)} or more"
-    return BudgetTooShort(
-        budget=duration(budget), reason=reason, least=duration(least)
-    )
+    return BudgetTooShort(budget=duration(budget), reason=reason, least=duration(least))

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 
 from embsql.algorithms import Algorithm
 from embsql.data import Float64, Int32, Interactions
-from embsql.errors import NotEvaluated, NothingToChooseBy, shared
+from embsql.errors import (
+    Cancelled,
+    ConnectionLost,
+    EmbsqlError,
+    LostLease,
+    NotEvaluated,
+    NothingToChooseBy,
+    shared,
+)
 from embsql.evaluation import metrics
 from embsql.evaluation.evaluator import Questions
 from embsql.evaluation.splits import Split
@@ -26,7 +34,6 @@ from embsql.lifecycle.candidates import (
 )
 from embsql.lifecycle.measure import fit, parts_of
 from embsql.lifecycle.plan import Plan
-from embsql.lifecycle.search import TRIAL_ERRORS
 from embsql.run import Run
 from embsql.stopping import Stopped
 
@@ -216,7 +223,9 @@ def _attempt(
             algorithm.epochs,
             exam.allowed(tried),
         )
-    except TRIAL_ERRORS as fault:
+    except (Cancelled, LostLease, ConnectionLost):
+        raise
+    except (EmbsqlError, MemoryError) as fault:
         seconds = exam.budget.spent - begun
         error = shared(fault) or type(fault).__name__
         return Tried(number, candidate, "failed", seconds, error=error)

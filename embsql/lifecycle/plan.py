@@ -188,6 +188,8 @@ class Plan:
 
         Of options still to be found, what decides which they will be.
         """
+        if self.choosing:
+            return self.selects | {"search": dict(self.choosing.asked)}
         own = dataclasses.asdict(self.algorithm)  # type: ignore[call-overload]  # it is a dataclass
         options: dict[str, Any] = own | self.selects
         if self.search:

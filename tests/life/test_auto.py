@@ -18,6 +18,7 @@ from click.testing import CliRunner
 import embsql
 from embsql.algorithms import Algorithm
 from embsql.errors import (
+    BadFeatures,
     BudgetTooShort,
     EmbsqlError,
     InvalidArgument,
@@ -296,6 +297,24 @@ def test_candidates_are_published(shop) -> None:
         assert trials(there) == trials(shop)
 
 
+def test_a_refresh_that_trains_keeps_it(db) -> None:
+    fill(db, of_islands(), timed=True).train("m", SOURCE, **QUICK)
+    (before,) = db.runs("m").to_pylist()
+    db.watch("m", "events")
+    db.engine.run("INSERT INTO events VALUES ('u000', 'i039', 2000)")
+    assert db.refresh("m", retrain_after=0.0).retrained
+    after = db.runs("m").to_pylist()[0]
+    assert after["run_id"] != before["run_id"]
+    assert json.loads(after["params"]) == json.loads(before["params"])
+
+
+def test_after_vectors_from_elsewhere_something_is_chosen(shop) -> None:
+    vectors = "SELECT DISTINCT item_id, [1.0, 2.0] AS embedding FROM events"
+    shop.register_embeddings("m", vectors)
+    run = shop.train("m", SOURCE, **QUICK)
+    assert record(shop, run)["algorithm"] == "als"
+
+
 # --- the budget ----------------------------------------------------------------------------------
 
 
@@ -372,6 +391,19 @@ def test_whatever_is_tried_leaves_time_for_the_run(shop, clock) -> None:
         assert run.status == "live"
 
 
+def test_a_candidate_that_fails_is_left_out(shop, monkeypatch) -> None:
+    def failing(algorithm: Algorithm, data: Any, run: Run) -> Any:
+        if algorithm.name == "als":
+            raise BadFeatures(option="item_features", found="nothing")
+        return algorithm.fit(data, run)
+
+    monkeypatch.setattr(exam, "fit", failing)
+    run = shop.train("m", SOURCE, evaluate=False, **QUICK)
+    assert statuses(shop) == ["reference", "reference", "failed", "done", "failed"]
+    assert "item_features gives nothing" in trials(shop)[2]["error"]
+    assert record(shop, run)["algorithm"] == "svd"
+
+
 def test_a_budget_for_nothing(both, clock) -> None:
     clock(als=10.0, svd=20.0)
     words = r"a budget of 4.0 seconds is too short .*als takes 30 seconds.*Give a budget of 83 "
@@ -429,7 +461,18 @@ def test_durations_in_words() -> None:
 
 # --- what cannot be ------------------------------------------------------------------------------
 
-WRONG = ["soon", "", "5", 5, True, None.__class__, "-5 minutes", "0 s", "5 lightyears"]
+WRONG: list[Any] = [
+    "soon",
+    "",
+    "5",
+    5,
+    True,
+    object(),
+    ["5 minutes"],
+    "-5 minutes",
+    "0 s",
+    "5 lightyears",
+]
 WRONG += [
     "nan hours",
     "inf s",
