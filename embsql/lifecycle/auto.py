@@ -72,7 +72,7 @@ def read_algorithm(
 def _refuse(**checks: tuple[Any, Any, str]) -> None:
     """Raise InvalidArgument for the first option whose value is not what it must be."""
     for name, (value, only, allowed) in checks.items():
-        if value != only:
+        if value is not only:
             raise InvalidArgument(name=name, allowed=allowed, value=shown(value))
 
 

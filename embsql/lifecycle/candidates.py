@@ -31,6 +31,11 @@ class Proposal:
         """The algorithm. Raises BadOption."""
         return algorithms.make(self.algorithm, self.options)
 
+    def is_as(self, other: Proposal) -> bool:
+        """Whether another trains the same."""
+        same = self.algorithm == other.algorithm
+        return same and self.options == other.options
+
 
 @dataclass(frozen=True, slots=True)
 class Choosing:
@@ -74,8 +79,12 @@ RATINGS = (
 def candidates(choosing: Choosing) -> list[Proposal]:
     """All that may be tried with the options given, each once."""
     every = RATINGS if choosing.explicit else EVIDENCE
-    found = [_with(one, choosing.given) for one in every]
-    return [one for n, one in enumerate(found) if one not in found[:n]]
+    found: list[Proposal] = []
+    for one in every:
+        candidate = _with(one, choosing.given)
+        if not any(candidate.is_as(other) for other in found):
+            found.append(candidate)
+    return found
 
 
 def _with(candidate: Proposal, given: Mapping[str, Any]) -> Proposal:

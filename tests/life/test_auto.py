@@ -203,7 +203,8 @@ def test_ratings_are_for_als(db) -> None:
     assert record(db, run)["params"]["feedback"] == "explicit"
     assert {row["algorithm"] for row in trials(db)} == {"popular", "item_knn", "als"}
     every = [json.loads(row["params"]) for row in trials(db)[2:]]
-    assert all(options["dim"] == 4 for options in every)
+    assert [options.get("reg") for options in every] == [None, 0.04, 0.16]
+    assert {options["dim"] for options in every} == {4}
 
 
 # --- what must not have been looked at -----------------------------------------------------------
