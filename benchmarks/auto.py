@@ -1,4 +1,4 @@
-"""What algorithm auto chooses on real data, and what that is worth beside als with its defaults.
+"""What algorithm auto chooses on real data, and what that is worth compared with als.
 
 Both are asked about the same test pairs, which no candidate was chosen by. Lines say what each
 candidate came to on the validation pairs, and what the training took of its budget.

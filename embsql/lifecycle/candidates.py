@@ -88,7 +88,7 @@ def candidates(choosing: Choosing) -> list[Proposal]:
 
 
 def _with(candidate: Proposal, given: Mapping[str, Any]) -> Proposal:
-    """A candidate with the options given, in place of its own; ratings are a matter of als."""
+    """A candidate with the options given over its own; ratings are a matter of als."""
     options = {**candidate.options, **given}
     if candidate.algorithm != "als":
         options.pop("feedback", None)

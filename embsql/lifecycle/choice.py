@@ -1,6 +1,6 @@
-"""Choosing an algorithm: the simplest of the candidates that cannot be told apart from the best.
+"""Choosing an algorithm: the simplest of the candidates that may be as good as the best.
 
-What they are asked, and for how long each may train, says `exam`. See docs/decisions/0047.
+What they are asked, and for how long each may train, is in `exam`. See docs/decisions/0047.
 """
 
 from __future__ import annotations

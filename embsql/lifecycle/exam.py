@@ -251,7 +251,7 @@ def _stopped(deadline: Deadline, exam: Exam) -> str:
 
 
 def _too_long(exam: Exam, candidate: Proposal, tried: Sequence[Tried]) -> str | None:
-    """Why there is no time for a candidate, as far as those before it tell; None where there is."""
+    """Why there is no time for a candidate, as far as those before it show; None where there is."""
     allowed = exam.allowed(tried)
     needs = _foreseen(candidate, tried)
     if needs is None:

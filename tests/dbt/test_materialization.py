@@ -52,6 +52,19 @@ def test_a_model_is_trained_once_forced_and_never_by_looking(project) -> None:
     assert [row["is_live"] for row in view(project, "shop__runs")].count(True) == 1
 
 
+def test_what_auto_chose_is_kept(project) -> None:
+    project.model("shop", EVENTS, algorithm="auto", budget="1 minute", dim=2)
+    project.dbt("build")
+    (first,) = project.runs()
+    tried = "SELECT count(*) AS n FROM embsql.trials('shop') WHERE status = 'done'"
+    assert project.ask(tried)[0]["n"] > 1
+    project.dbt("build")
+    assert project.runs() == [first]
+    project.dbt("build", "--full-refresh", "-s", "shop")
+    assert len(project.runs()) == 2
+    assert project.ask(tried) == [{"n": 0}]
+
+
 def test_a_refused_run_fails_its_node_and_what_was_live_stays(project) -> None:
     project.model("shop", EVENTS, dim=4)
     project.model("later", LATER)

@@ -320,7 +320,7 @@ def test_after_vectors_from_elsewhere_something_is_chosen(shop) -> None:
 
 
 class Hours:
-    """A clock that trainings move: each epoch takes what is said of its algorithm."""
+    """A clock that trainings move: each epoch takes what is given for its algorithm."""
 
     def __init__(self, **epoch: float) -> None:
         self.now = 0.0
