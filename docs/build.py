@@ -19,6 +19,7 @@ import embsql
 from embsql import algorithms, errors, options
 from embsql.api import commands as sql_commands
 from embsql.api.text_table import format_table
+from embsql.command_options import Auto
 from embsql.shells import cli
 from embsql.shells.demo import SHOP, open_shop, train_towers
 from embsql.sqlfiles import files, questions, views
@@ -146,10 +147,11 @@ def algorithms_page() -> str:
     parts = [
         f"# Algorithms\n\n{GENERATED}\n",
         "Choose with `algorithm => 'svd'` in SQL, `--algorithm svd` in a shell, `algorithm=\"svd\"` in Python.\n"
-        'Options go the same way: `{"dim": 32}`, `--dim 32`, `dim=32`.\n',
+        'Options go the same way: `{"dim": 32}`, `--dim 32`, `dim=32`.\n'
+        "Or let [`auto`](guides/tuning.md#which-algorithm) choose, whose options come last.\n",
     ]
-    for name in algorithms.names():
-        cls = algorithms.find(name)
+    for name in (*algorithms.names(), Auto.name):
+        cls = algorithms.manual(name)
         rows = [
             (f"`{o.name}`", f"`{_default(o.default)}`", o.allowed, o.reason)
             for o in options.declared(cls)
