@@ -277,7 +277,7 @@ class Database:
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
         live.
         """
-        from embsql.api.progress import is_watched, show_progress
+        from embsql.api.progress import is_watched, show_progress, show_warning
         from embsql.derived.with_training import deriving
         from embsql.lifecycle.auto import read_algorithm
         from embsql.lifecycle.plan import SIDE_INPUTS, Plan
@@ -326,12 +326,14 @@ class Database:
             search_cells=wanted.search_cells,
         )
         phases = Phases()
-        shows = show_progress(
-            plan, phases, is_watched() if progress is None else progress
-        )
+        is_shown = is_watched() if progress is None else progress
+        shows = show_progress(plan, phases, is_shown)
         with shows as listener, engines.open_or_reuse(source_db, self.engine) as reader:
             train = train_in_spark if wanted.device == "spark" else train_model
-            return train(self.engine, plan, listener, reader, phases)
+            run = train(self.engine, plan, listener, reader, phases)
+        if is_shown:
+            show_warning(run)
+        return run
 
     def evaluate(
         self,

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from embsql.phases import Phases
-from embsql.run import Listener
+from embsql.run import Listener, Run
 
 POLL_INTERVAL = 0.5  # seconds between looks at whether the phase has changed
 MAX_SILENCE = 10.0  # seconds without a line
@@ -38,6 +38,12 @@ def show_progress(plan: Any, phases: Phases, wanted: bool) -> Iterator[Listener 
         return
     with _shown()(plan, phases) as listener:
         yield listener
+
+
+def show_warning(run: Run) -> None:
+    """A line where something simple was better than the algorithm that was chosen."""
+    if run.warning:
+        _print(f"run {run.run_id} of {run.model_name}: {run.warning}", None)
 
 
 def _shown() -> Callable[[Any, Phases], AbstractContextManager[Listener]]:

@@ -57,8 +57,6 @@ def train_(
             ctx,
             [{"metric": name, "value": value} for name, value in run.metrics.items()],
         )
-    if run.warning:
-        click.echo(f"run {run.run_id}: {run.warning}", err=True)
     if run.incomplete:
         click.echo(f"run {run.run_id} is live, but {run.incomplete}", err=True)
     if run.refused:
