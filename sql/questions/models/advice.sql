@@ -56,9 +56,9 @@ measured AS (
       || ')' AS named,
     CASE asked.algorithm
       WHEN 'registered' THEN 'train als on the interactions:'
-      WHEN 'als' THEN 'search the options of als, or try another algorithm:'
-      ELSE 'try als, or search the options of ' || asked.algorithm || ':'
-    END AS remedy
+      ELSE 'train it with algorithm auto, which compares several:'
+    END AS remedy,
+    CASE asked.algorithm WHEN 'registered' THEN 'als' ELSE 'auto' END AS choice
   FROM asked
   CROSS JOIN shortest
   JOIN figures AS main ON main.split = shortest.split AND main.k = shortest.k AND main.segment = 'all' AND main.metric = 'ndcg'
@@ -72,10 +72,10 @@ measured AS (
   WHERE main.value IS NOT NULL
 ),
 rivals AS (
-  SELECT 'popular' AS rival, 'what is popular' AS words, m.split, m.metric, m.value, m.ci_low, m.ci_high, m.popular_value AS bound, m.named, m.remedy
+  SELECT 'popular' AS rival, 'what is popular' AS words, m.split, m.metric, m.value, m.ci_low, m.ci_high, m.popular_value AS bound, m.named, m.remedy, m.choice
   FROM measured AS m
   UNION ALL
-  SELECT 'itemknn' AS rival, 'item-kNN' AS words, m.split, m.metric, m.value, m.ci_low, m.ci_high, m.itemknn_value AS bound, m.named, m.remedy
+  SELECT 'itemknn' AS rival, 'item-kNN' AS words, m.split, m.metric, m.value, m.ci_low, m.ci_high, m.itemknn_value AS bound, m.named, m.remedy, m.choice
   FROM measured AS m
 ),
 noted AS (
@@ -124,7 +124,7 @@ found AS (
   SELECT
     CASE r.rival WHEN 'popular' THEN 4 ELSE 5 END, 'below_' || r.rival,
     r.named || ' is below that of ' || r.words || ', ' || embsql_internal.four_decimals(r.bound) || ': ' || r.remedy,
-    r.split, r.metric, r.value, r.rival, r.bound, 'embsql algorithms'
+    r.split, r.metric, r.value, r.rival, r.bound, 'embsql algorithms ' || r.choice
   FROM rivals AS r
   WHERE coalesce(r.ci_high, r.value) < r.bound
   UNION ALL
@@ -132,7 +132,7 @@ found AS (
     CASE r.rival WHEN 'popular' THEN 6 ELSE 7 END, 'not_above_' || r.rival,
     r.named || ' is not shown to be above that of ' || r.words || ', ' || embsql_internal.four_decimals(r.bound)
       || ', which lies in the interval: ask more users, or ' || r.remedy,
-    r.split, r.metric, r.value, r.rival, r.bound, 'embsql algorithms'
+    r.split, r.metric, r.value, r.rival, r.bound, 'embsql algorithms ' || r.choice
   FROM rivals AS r
   WHERE r.bound > 0 AND r.bound BETWEEN r.ci_low AND r.ci_high
   UNION ALL

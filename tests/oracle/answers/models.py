@@ -246,13 +246,14 @@ def _of_a_split(run: Run, split: str) -> list[Row]:
         return []
     values = {(f.segment, f.metric, f.k): f.value for f in own if f.value is not None}
     return [
-        *_against_baselines(main),
+        *_against_baselines(run, main),
         *_of_who_was_asked(run, main, values),
         *_of_items_shown(run, main, values),
     ]
 
 
-def _against_baselines(main: Figure) -> list[Row]:
+def _against_baselines(run: Run, main: Figure) -> list[Row]:
+    other = "als" if run.algorithm == "registered" else "auto"
     rivals = {"popular": main.popular_value, "itemknn": main.itemknn_value}
     figure = (main.split, f"ndcg@{main.k}", main.value)
     rows = []
@@ -260,7 +261,7 @@ def _against_baselines(main: Figure) -> list[Row]:
         rows.append(_advised("nothing_found", *figure, "bound", 0))
     high = main.value if main.ci_high is None else main.ci_high
     for name, bound in rivals.items():
-        words = (*figure, name, bound, "embsql algorithms")
+        words = (*figure, name, bound, f"embsql algorithms {other}")
         if bound is not None and high < bound:
             rows.append(_advised(f"below_{name}", *words))
         known = None not in (bound, main.ci_low, main.ci_high)
