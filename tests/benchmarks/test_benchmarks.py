@@ -17,8 +17,10 @@ import pytest
 
 from benchmarks import _sequences
 from benchmarks.__main__ import main, names
+from benchmarks._closed_forms import Lists, ease
 from benchmarks._made import clustered
 from benchmarks._rank import Model, hit_ndcg, popular, recall_ndcg
+from benchmarks._shapes import World, interactions
 from embsql.lifecycle import candidates
 
 IN_PROCESS = (
@@ -75,6 +77,10 @@ SMALL = {
         "50",
     ],
     "query": ["--items", "300", "--users", "20", "--dim", "8", "--repeat", "3"],
+    "quality_suite": [
+        *("--shapes", "electronics", "ml1m", "--algorithms", "als", "svd"),
+        *("--dim", "4", "--seeds", "1", "--minutes", "0.001", "--test"),
+    ],
     "topk": ["--users", "50", "--items", "300", "--dim", "8", "--repeat", "1"],
     "startup": ["--repeat", "1"],
     "report": ["--items", "200", "--users", "50", "--dim", "4"],
@@ -221,8 +227,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder laid out like the real data, with a little of everything the benchmarks read."""
     folder = tmp_path_factory.mktemp("data")
     known, held = clustered(USERS, ITEMS, PAIRS).held_out(0.2, 1)
-    for part, pairs in (("train", known), ("test", held)):
-        table(folder / "gowalla" / f"{part}.parquet", user=pairs.user, item=pairs.item)
+    for name in ("gowalla", "electronics"):
+        for part, pairs in (("train", known), ("test", held)):
+            table(folder / name / f"{part}.parquet", user=pairs.user, item=pairs.item)
     table(folder / "ncf_ml1m" / "train.parquet", user=known.user, item=known.item)
     others = np.random.default_rng(1).integers(0, ITEMS, (len(held.user), 9))
     table(
@@ -437,6 +444,41 @@ def test_made_pairs_are_distinct_and_ordered() -> None:
     assert len(keys) == PAIRS
     assert (np.diff(keys) > 0).all()
     assert pairs.item.max() < ITEMS
+
+
+@pytest.mark.parametrize("blocks", [0, 4])
+def test_a_made_world_has_the_structure_it_is_asked_for(blocks: int) -> None:
+    """Each pair once, a steeper tail on fewer items, everybody with the least there is."""
+    share = {}
+    for tail in (0.5, 2.0):
+        user, item = World(80, 60, 800, tail=tail, blocks=blocks).pairs()
+        assert len(np.unique(user * 60 + item)) == len(user)
+        assert np.bincount(user, minlength=80).min() >= 3
+        share[tail] = np.sort(np.bincount(item))[-6:].sum() / len(item)
+    assert share[2.0] > 1.5 * share[0.5]
+
+
+def test_events_of_a_pair_are_one_pair_with_their_order_kept() -> None:
+    data = interactions(["b", "a", "b", "b"], [9, 5, 7, 9], [3, 1, 2, 4])
+    assert data.users.to_pylist() == ["a", "b"]
+    assert [data.user.tolist(), data.item.tolist()] == [[0, 1, 1], [0, 1, 2]]
+    assert [data.weight.tolist(), data.time.tolist()] == [[1, 1, 2], [1, 2, 4]]
+    assert data.events_by_time().pair.tolist() == [0, 1, 2, 2]
+
+
+def test_ease_by_hand() -> None:
+    """Of two items that one of two users has both of: each is half the other at no penalty."""
+    from scipy.sparse import csr_matrix
+
+    known = csr_matrix(np.array([[1, 1], [1, 0], [0, 1]], np.float32))
+    model = ease(known, 0.0)
+    assert model.weights.tolist() == [[0, 0.5], [0.5, 0]]
+    assert model.scores(np.array([1])).tolist() == [[0, 0.5]]
+
+
+def test_a_list_is_scored_by_its_order() -> None:
+    scores = Lists(np.array([[2, 0, -1]]), 3).scores(np.array([0]))
+    assert scores.tolist() == [[-1, -np.inf, 0]]
 
 
 def test_a_benchmark_that_is_imported_leaves_the_clock_alone() -> None:
