@@ -83,9 +83,7 @@ class World:
     users: int
     items: int
     events: int
-    tail: float = (
-        1.0  # the nth most popular item is seen as often as n to the power of minus that
-    )
+    tail: float = 1.0  # the nth most popular item is seen as often as n to the power of minus that
     taste: float = 2.0  # how much more often a near item is seen; 0: not at all
     spread: float = 1.0  # of the logarithm of events per user
     least: int = 3  # events of a user

@@ -55,12 +55,18 @@ class Algorithm(Protocol):
     def explicit(self) -> bool:
         """Whether weights are ratings to predict (may be zero or negative) rather than evidence."""
 
+    def defaults(self, data: Interactions, run: Run) -> dict[str, Any]:
+        """The options that are left to the data, with the values that `fit` gives them."""
+
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data."""
 
 
 class InBlocks(Algorithm, Protocol):
     """An algorithm that also trains on interactions that lie elsewhere, in blocks."""
+
+    def defaults_in_blocks(self, data: BlockInteractions) -> dict[str, Any]:
+        """As `defaults`, with the values that `fit_blocks` gives them."""
 
     def fit_blocks(self, data: BlockInteractions, run: Run) -> BlockEmbeddings:
         """Train on the data, of which no row comes here."""
@@ -80,6 +86,7 @@ def algorithm(cls: Class) -> Class:
     cls.in_spark = getattr(cls, "in_spark", False)
     cls.sides = getattr(cls, "sides", ())
     cls.explicit = getattr(cls, "explicit", False)
+    cls.defaults = getattr(cls, "defaults", lambda _made, _data, _run: {})
     cls.inputs = getattr(cls, "inputs", property(lambda made: made.sides))
     return cls
 

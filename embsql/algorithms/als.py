@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -60,7 +60,8 @@ class ALS:
     epochs: Count = 8  # sweeps over users and items; more seldom helps
     # weights are evidence, or ratings to predict
     feedback: Literal["implicit", "explicit"] = "implicit"
-    # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
+    # pull towards zero; none: as strong as the noise of the pairs, from 0.005, which is what it is
+    # in Spark and where one of the three options below is given; 0.08 for explicit
     reg: NonNegative | None = None
     # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
     reg_exponent: NonNegative = 1.0
@@ -93,19 +94,45 @@ class ALS:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        return (
-            self._fit_ratings(data, run)
-            if self.explicit
-            else self._fit_evidence(data, run)
-        )
+        made = replace(self, **self.defaults(data, run))
+        fit = made._fit_ratings if self.explicit else made._fit_evidence
+        return fit(data, run)
 
     def fit_blocks(self, data: BlockInteractions, run: Run) -> BlockEmbeddings:
         """Train on data that lie elsewhere in blocks, as on those here."""
-        return (
-            self._fit_rating_blocks(data, run)
-            if self.explicit
-            else self._fit_evidence_blocks(data, run)
-        )
+        made = replace(self, **self.defaults_in_blocks(data))
+        fit = made._fit_rating_blocks if self.explicit else made._fit_evidence_blocks
+        return fit(data, run)
+
+    def defaults(self, data: Interactions, run: Run) -> dict[str, Any]:
+        """The options that are left out, with the values that these data give them."""
+        found = self._usual(totals(data))
+        if self._reg_is_measured:
+            from embsql.factorization.penalty import implicit_reg
+
+            found["reg"] = implicit_reg(data, run)
+        return found
+
+    @property
+    def _reg_is_measured(self) -> bool:
+        """Whether nothing is given that it goes with."""
+        no_weight = self.unobserved_weight is None and self.alpha is None
+        as_usual = no_weight and self.reg_exponent == 1 and not self.explicit
+        return self.reg is None and as_usual
+
+    def defaults_in_blocks(self, data: BlockInteractions) -> dict[str, Any]:
+        """Those of data that lie elsewhere, whose noise is not measured."""
+        return self._usual(data.totals)
+
+    def _usual(self, of: Totals) -> dict[str, Any]:
+        """What options that are left out are, whatever the noise."""
+        usual = {"reg": EXPLICIT_REG if self.explicit else IMPLICIT_REG}
+        if not self.explicit and self.alpha is None:
+            density = of.pairs / (of.users * of.items)
+            usual["unobserved_weight"] = UNOBSERVED_TO_OBSERVED * density
+        return {
+            name: value for name, value in usual.items() if getattr(self, name) is None
+        }
 
     # --- evidence --------------------------------------------------------------------------------
 
@@ -138,19 +165,12 @@ class ALS:
             confidence_offset=0,
             confidence_scale=1,
             target_offset=0 if self.alpha is None else 1,
-            unobserved_weight=self._unobserved_weight(of),
-            reg=IMPLICIT_REG if self.reg is None else self.reg,
+            unobserved_weight=1.0 if self.alpha else _known(self.unobserved_weight),
+            reg=_known(self.reg),
             reg_exponent=self.reg_exponent,
             cg_steps=self.cg_steps,
             zero_loss=zero_loss,
         )
-
-    def _unobserved_weight(self, of: Totals) -> float:
-        if self.alpha is not None:
-            return 1.0
-        if self.unobserved_weight is not None:
-            return self.unobserved_weight
-        return UNOBSERVED_TO_OBSERVED * of.pairs / (of.users * of.items)
 
     # --- ratings ---------------------------------------------------------------------------------
 
@@ -197,7 +217,7 @@ class ALS:
             confidence_scale=0,
             target_offset=0,
             unobserved_weight=0,
-            reg=EXPLICIT_REG if self.reg is None else self.reg,
+            reg=_known(self.reg),
             reg_exponent=self.reg_exponent,
             cg_steps=self.cg_steps,
             zero_loss=squares or 1.0,
@@ -243,6 +263,12 @@ class ALS:
             )
             report(run, self.name, epoch, objective.relative(loss + penalty))
         return Sides(users, items)
+
+
+def _known(value: float | None) -> float:
+    """An option's value, which has one by now where it was left out."""
+    assert value is not None  # noqa: S101 - see `fit`; for the type checker
+    return value
 
 
 def _fold_in(objective: Objective, std: float, mean: float, best: float) -> FoldIn:

@@ -83,7 +83,7 @@ class Item2Vec:
     # step length at first, falling to nothing; each vector's own steps shrink as it learns
     lr: Positive = 0.8
     # weight of ln(1 + users), added to an item's score; 0: cosine, vectors keep their lengths
-    popularity_weight: NonNegative = 0.03
+    popularity_weight: NonNegative = 0.06
     # days (units of a numeric event_time) that halve a context's or history's weight
     half_life: Positive | None = None
     # use the latest so many events of a user; none: all

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embsql.algorithms import algorithm
 from embsql.data import CsrMatrix, Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import Diverged
-from embsql.options import Dim, check
+from embsql.options import Dim, Share, check
 from embsql.run import Run
+
+# strength from which a vector is kept, over the level of noise: 0.9 to 1 is best where little rises
+# above it
+SIGNAL_TO_NOISE = 0.9
 
 
 @algorithm
@@ -19,11 +24,12 @@ from embsql.run import Run
 class SVD:
     """Spectral embeddings by singular value decomposition; no epochs, nothing to tune but `dim`.
 
-    Normalized: the matrix R is divided by the roots of its row and column sums, so that neither
-    busy users nor popular items own the leading vectors V. A history r scores items with (r /
-    sqrt(d)) V V' sqrt(d), where d are the item sums: an ideal low-pass filter on the graph of
-    interactions (Shen et al., 2021, "How powerful is graph convolution for recommendation?").
-    Plain: R V and V, whose products are the best approximation of R by rank `dim` (PureSVD:
+    Normalized: the matrix R is divided by powers of its row and column sums, so that neither
+    busy users nor popular items own the leading vectors V. A history r scores items with
+    (r / d^b) V V' d^b, where d are the item sums and b is `item_exponent`: with both exponents at
+    0.5 an ideal low-pass filter on the graph of interactions (Shen et al., 2021, "How powerful is
+    graph convolution for recommendation?"). Vectors that are no stronger than chance makes them are
+    0. Plain: R V and V, whose products are the best approximation of R by rank `dim` (PureSVD:
     Cremonesi et al., 2010).
 
     Found by randomized subspace iteration (Halko, Martinsson and Tropp, 2011). Vectors come
@@ -36,8 +42,12 @@ class SVD:
 
     # length of the vectors: normalized gains up to 256 and more, plain is best with 32 to 128
     dim: Dim = 64
-    # divide by roots of user and item sums, or not
+    # divide by powers of user and item sums and leave noise out, or not
     method: Literal["normalized", "plain"] = "normalized"
+    # the power of users' sums; only for normalized
+    user_exponent: Share = 0.25
+    # the power of items' sums; only for normalized
+    item_exponent: Share = 0.4
 
     def __post_init__(self) -> None:
         check(self)
@@ -56,26 +66,30 @@ class SVD:
         from embsql.numeric.linalg import multiply
         from embsql.numeric.svd import truncated_svd
 
-        root_user, root_item = self._roots(data)  # (u,), (i,)
-        weight = data.weight / root_user[data.user] / root_item[data.item]  # (n,)
+        of_users, of_items = self._divisors(data)  # (u,), (i,)
+        weight = data.weight / of_users[data.user] / of_items[data.item]  # (n,)
         matrix = data.by_user(weight)
         right = truncated_svd(matrix, data.n_items, self.dim, run)  # (i, d)
+        if self.method == "normalized":
+            right = right * _is_signal(right / of_items[:, None], data, run)  # (i, d)
         projected = multiply(matrix, right, run)  # (u, d)
         self._report(matrix, projected, run)
         scale = (
-            None if self.method == "plain" else np.reciprocal(np.square(root_item))
+            None if self.method == "plain" else np.reciprocal(np.square(of_items))
         )  # (i,)
-        users = projected * root_user[:, None]  # (u, d)
-        items = right * root_item[:, None]  # (i, d)
+        users = projected * of_users[:, None]  # (u, d)
+        items = right * of_items[:, None]  # (i, d)
         return Embeddings(users, items, fold_in=FoldIn("projection", item_scale=scale))
 
-    def _roots(self, data: Interactions) -> tuple[Float32, Float32]:
+    def _divisors(self, data: Interactions) -> tuple[Float32, Float32]:
         """What rows and columns are divided by: (n_users,), (n_items,)."""
         if self.method == "plain":
             return np.ones(data.n_users, np.float32), np.ones(data.n_items, np.float32)
-        of_users = _root_of_sums(data.user, data.weight, data.n_users)
-        of_items = _root_of_sums(data.item, data.weight, data.n_items)
-        return of_users, of_items
+        users = _sums(data.user, data.weight, data.n_users)  # (u,)
+        items = _sums(data.item, data.weight, data.n_items)  # (i,)
+        of_users = users**self.user_exponent
+        of_items = items**self.item_exponent
+        return of_users.astype(np.float32), of_items.astype(np.float32)
 
     def _report(self, matrix: CsrMatrix, projected: Float32, run: Run) -> None:
         """Report the share of the squares of the matrix that its projection (u, d) leaves out."""
@@ -91,7 +105,24 @@ def _sum_of_squares(array: Float32) -> float:
     return float(np.square(array).sum(dtype=np.float64))
 
 
-def _root_of_sums(codes: Any, weight: Float32, n: int) -> Float32:
-    """Root of the sum of weights of each code, 1 where it has none: (n,)."""
+def _sums(codes: Any, weight: Float32, n: int) -> Any:
+    """Sum of the weights of each code, 1 where it has none: (n,)."""
     total = np.bincount(codes, weight, n)  # (n,)
-    return np.sqrt(np.where(total > 0, total, 1)).astype(np.float32)
+    return np.where(total > 0, total, 1)
+
+
+def _is_signal(items: Float32, data: Interactions, run: Run) -> NDArray[np.bool_]:
+    """Which of some directions of items (i, d) are stronger than chance makes them: (d,).
+
+    Each is compared where noise is known, in the matrix of pairs divided by the roots of counts.
+    """
+    from embsql.factorization.penalty import noise_level, noise_share, normalized
+    from embsql.numeric.linalg import multiply
+
+    counts = np.bincount(data.item, minlength=data.n_items)  # (i,)
+    vectors = items * np.sqrt(counts, dtype=np.float32)[:, None]  # (i, d)
+    length = np.linalg.norm(vectors, axis=0)  # (d,)
+    strength = np.linalg.norm(multiply(normalized(data), vectors, run), axis=0)  # (d,)
+    threshold = SIGNAL_TO_NOISE * noise_share(data, run) * noise_level(data)
+    is_signal: NDArray[np.bool_] = strength > threshold * length
+    return is_signal

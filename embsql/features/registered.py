@@ -43,6 +43,10 @@ class Registered:
         """There are no weights."""
         return False
 
+    def defaults(self, _data: Interactions, _run: Run) -> dict[str, float]:
+        """None is left to the data."""
+        return {}
+
     def fit(self, data: Interactions, _run: Run) -> Embeddings:
         """The vectors as they were given. Raises BadFeatures for what is none."""
         assert data.item_features is not None  # noqa: S101 - for mypy: registering gives them

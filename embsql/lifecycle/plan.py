@@ -23,6 +23,8 @@ from embsql.sqlfiles import files
 
 # what a plan may name besides the source
 SIDE_INPUTS = ("user_features", "item_features", "graph")
+# in a run's params: the options that were left out, with the values that its data gave them
+DEFAULTS = "defaults"
 IN_MEMORY = (
     "its {option} were a table in memory, which is gone; say evaluate=True when it is "
     "trained"
@@ -296,6 +298,7 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     params = json.loads(record["params"])
     search = params.pop("search", {})  # what was found is among the others
     choice = search if search.get("algorithm") == Auto.name else None
+    params.pop(DEFAULTS, None)  # of the run's data, which may be others now
     given = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
     algorithm = algorithms.make(record["algorithm"], params)
     sources = {

@@ -27,7 +27,7 @@ from embsql.lifecycle.loaded import of_one_length, pages
 from embsql.lifecycle.named_statements import execute_named, query_named
 from embsql.lifecycle.pair_versions import write_changed
 from embsql.lifecycle.phase_log import PhaseLog
-from embsql.lifecycle.plan import SIDE_INPUTS, Plan, plan_of
+from embsql.lifecycle.plan import DEFAULTS, SIDE_INPUTS, Plan, plan_of
 from embsql.lifecycle.run_rows import Table, history_rows, pair_rows, side_rows
 from embsql.lifecycle.sequences import every_past_event, in_order, of_every_pair
 from embsql.lifecycle.snapshot import add_side_inputs, write_findings
@@ -190,7 +190,7 @@ def _same_plan(record: Record) -> Plan:
     params = {
         name: value
         for name, value in json.loads(record["params"]).items()
-        if name not in (*SIDE_INPUTS, "search")
+        if name not in (*SIDE_INPUTS, "search", DEFAULTS)
     }
     columns = (record[f"{name}_col"] for name in ("user", "item", "weight", "time"))
     return Plan(

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
+from embsql import algorithms
 from embsql.algorithms import Algorithm
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
@@ -47,10 +48,10 @@ from embsql.lifecycle.measure import (
     parts_of,
     split_name_of,
 )
-from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.named_statements import execute_named, query_named
 from embsql.lifecycle.pair_versions import write_table
 from embsql.lifecycle.phase_log import PhaseLog
-from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.plan import DEFAULTS, Plan
 from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
 from embsql.phases import MEASURING, SEARCHING, TRAINING, WRITING, Phases
 from embsql.run import Listener, Run
@@ -279,7 +280,8 @@ def _run_stages(
         measured = measure_on_a_part(engine, reader, plan, data, run)
     run.phases.enter(TRAINING)
     run.before = before  # only now: it has seen what the evaluation holds out
-    embeddings = fit(plan.algorithm, data, run)
+    defaults = plan.algorithm.defaults(data, run)
+    embeddings = fit(with_defaults(engine, plan, run, defaults), data, run)
     give_back()
     if test is not None:
         run.phases.enter(MEASURING)
@@ -397,6 +399,20 @@ def _searched(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
         return _ndcg(questions, fit(algorithm, parts.train, silent), plan.headline)
 
     return resolve_search(engine, plan, plan.search, run, measured)
+
+
+def with_defaults(
+    engine: Engine, plan: Plan, run: Run, defaults: dict[str, Any]
+) -> Algorithm:
+    """The plan's algorithm with the options that the data decide, noted in the run's params."""
+    if not defaults:
+        return plan.algorithm
+    record = query_named(engine, "run_record", run_id=run.run_id)[0]
+    params = json.dumps(json.loads(record["params"]) | {DEFAULTS: defaults})
+    noted = {"run_id": run.run_id, "params": params}
+    retry(engine, lambda: execute_named(engine, "set_params", **noted))
+    options = dataclasses.asdict(plan.algorithm)  # type: ignore[call-overload]  # it is a dataclass
+    return algorithms.make(plan.algorithm.name, options | defaults)
 
 
 def _ndcg(questions: Questions, embeddings: Embeddings, k: int) -> float:

@@ -42,6 +42,7 @@ from embsql.lifecycle.train import (
     is_unchanged,
     resolve_search,
     under_lease,
+    with_defaults,
     write_measured,
 )
 from embsql.phases import MEASURING, SEARCHING, TRAINING, WRITING, Phases
@@ -85,7 +86,9 @@ def train_in_spark(
             found = _searched(engine, plan, data, run)
             measured = _measured(engine, found, data, run) if plan.evaluate else None
             run.phases.enter(TRAINING)
-            rows = TrainedRows(data, _fit(found, data, run))
+            rows = TrainedRows(
+                data, _fit(_with_defaults(engine, found, data, run), data, run)
+            )
             lease.heartbeat()
             log.enter(engine, WRITING)
             retry(
@@ -103,6 +106,13 @@ def _fit(plan: Plan, data: InSpark, run: Run) -> BlockEmbeddings:
     finally:
         with suppress(EmbsqlError, OSError):  # the session may be gone
             data.work.forget()
+
+
+def _with_defaults(engine: Engine, plan: Plan, data: InSpark, run: Run) -> Plan:
+    """The plan with the options that the data decide, noted in the run's params."""
+    defaults = cast(InBlocks, plan.algorithm).defaults_in_blocks(data)
+    algorithm = with_defaults(engine, plan, run, defaults)
+    return dataclasses.replace(plan, algorithm=algorithm)
 
 
 def _owner(engine: Engine, plan: Plan) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from embsql.errors import (
     UnknownModel,
     UnknownRun,
 )
+from embsql.lifecycle.named_statements import query_named
 
 SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
 
@@ -393,3 +396,18 @@ def test_a_name_that_hides_a_schema_is_refused(tmp_path, name: str) -> None:
 def test_a_missing_folder_is_reported(tmp_path) -> None:
     with pytest.raises(embsql.errors.CannotOpen):
         embsql.connect(tmp_path / "nowhere" / "shop.duckdb")
+
+
+def test_what_the_data_decide_is_written_down(shop: embsql.Database) -> None:
+    """Given by name they make the same bytes, and nothing is left to the data."""
+    found = []
+    for model, given in (("asked", {}), ("given", None)):
+        options = found[0]["defaults"] if given is None else given
+        run = shop.train(model, SHOP, dim=4, epochs=2, progress=False, **options)
+        (record,) = query_named(shop.engine, "run_record", run_id=run.run_id)
+        found.append(json.loads(record["params"]) | {"checksum": record["checksum"]})
+    asked, given = found
+    assert sorted(asked["defaults"]) == ["reg", "unobserved_weight"]
+    assert asked["reg"] is None
+    assert given | {"defaults": None} == asked | asked["defaults"] | {"defaults": None}
+    assert "defaults" not in given
