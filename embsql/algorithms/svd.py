@@ -17,6 +17,9 @@ from embsql.run import Run
 # strength from which a vector is kept, over the level of noise: 0.9 to 1 is best where little rises
 # above it
 SIGNAL_TO_NOISE = 0.9
+STRONG = (
+    0.7  # kept whatever the noise: where users have two or three items, all are strong
+)
 
 
 @algorithm
@@ -44,10 +47,10 @@ class SVD:
     dim: Dim = 64
     # divide by powers of user and item sums and leave noise out, or not
     method: Literal["normalized", "plain"] = "normalized"
-    # the power of users' sums; only for normalized
-    user_exponent: Share = 0.25
-    # the power of items' sums; only for normalized
-    item_exponent: Share = 0.4
+    # the power of users' sums; only for normalized; worth trying 0.25
+    user_exponent: Share = 0.5
+    # the power of items' sums; only for normalized; worth trying 0.4
+    item_exponent: Share = 0.5
 
     def __post_init__(self) -> None:
         check(self)
@@ -123,6 +126,7 @@ def _is_signal(items: Float32, data: Interactions, run: Run) -> NDArray[np.bool_
     vectors = items * np.sqrt(counts, dtype=np.float32)[:, None]  # (i, d)
     length = np.linalg.norm(vectors, axis=0)  # (d,)
     strength = np.linalg.norm(multiply(normalized(data), vectors, run), axis=0)  # (d,)
-    threshold = SIGNAL_TO_NOISE * noise_share(data, run) * noise_level(data)
+    noise = min(SIGNAL_TO_NOISE * noise_level(data), STRONG)
+    threshold = noise * noise_share(data, run)
     is_signal: NDArray[np.bool_] = strength > threshold * length
     return is_signal

@@ -4,7 +4,7 @@
 -- model_name: its model
 -- status: training, ready (finished, and never live), live, retired (was live), failed or cancelled
 -- algorithm: what it was trained by
--- params: every option with the value used, as JSON
+-- params: every option as JSON; defaults has the values of those that were left to the data
 -- dim: numbers per vector
 -- similarity: dot or cosine: how two vectors make a score
 -- users: users with a vector

@@ -2,7 +2,8 @@
 --   -> (run_id bigint, status text, algorithm text, params text, metrics text, started_at timestamp, finished_at timestamp, error text, phase text, phase_seconds text)
 -- Every run of a model, newest first. status: training, ready (finished, and never live), live, retired (was live), failed,
 -- cancelled; the view embsql.runs has the same, of every model.
--- params is JSON; metrics has ndcg and recall over all users, as "ndcg@10 0.1319, recall@10 0.0912".
+-- params is JSON, where defaults has the values of options that were left to the data; metrics has ndcg and recall over all
+-- users, as "ndcg@10 0.1319, recall@10 0.0912".
 -- phase is what a run does that is trained now, else NULL: reading, searching, training, measuring, writing, or compiling
 -- loops; phase_seconds has what each took, as "reading 0.4, compiling 12.1, training 3.2".
 -- example: SELECT run_id, status, algorithm FROM embsql.runs('shop');
