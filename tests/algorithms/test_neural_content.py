@@ -183,7 +183,7 @@ def test_who_met_nothing_with_a_vector_has_none() -> None:
     found = NeuralContent(dim=3, epochs=1).fit(data, Run(seed=1))
     assert found.users[[0, 2]].any(axis=1).all()
     assert not found.users[1].any()
-    with pytest.raises(NotEnoughData, match="a user who met two items with vectors"):
+    with pytest.raises(NotEnoughData, match="a user with two items that have vectors"):
         NeuralContent().fit(world(np.zeros(4, int), data, missing=(1, 2, 3)), Run())
 
 

@@ -73,7 +73,7 @@ def test_rows_without_a_vector_are_left_out(each: embsql.Database) -> None:
 @pytest.mark.parametrize(
     ("items", "error", "complaint"),
     [
-        ("SELECT 'a' AS item_id", BadFeatures, "no column beside item_id"),
+        ("SELECT 'a' AS item_id", BadFeatures, "no column besides item_id"),
         (
             "SELECT 'a' AS item_id, 1 AS vector",
             BadFeatures,

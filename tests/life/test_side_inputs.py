@@ -101,7 +101,7 @@ def test_features_are_in_the_order_of_their_ids(each: embsql.Database) -> None:
 @pytest.mark.parametrize(
     ("source", "error", "complaint"),
     [
-        ("SELECT 'x' AS item_id", BadFeatures, "no column beside item_id"),
+        ("SELECT 'x' AS item_id", BadFeatures, "no column besides item_id"),
         (
             "SELECT 'x' AS sku, 1 AS price",
             BadFeatures,
