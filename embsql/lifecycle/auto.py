@@ -22,7 +22,7 @@ from embsql.lifecycle.choice import choose
 from embsql.lifecycle.exam import METRIC, Exam, Tried, trial_row
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.named_statements import execute_named
-from embsql.lifecycle.plan import SIDE_INPUTS, Plan, headline_of
+from embsql.lifecycle.plan import SIDE_INPUTS, Plan, headline_of, own_options
 from embsql.lifecycle.search import Search, read_search
 from embsql.lifecycle.snapshot import write_findings
 from embsql.options import construct, declared, shown
@@ -121,7 +121,7 @@ def _kept(
     """What was chosen for the live run; None where that was not, or something else was asked."""
     record = registry.live_record(engine, model_name)
     params = json.loads(record["params"]) if record else {}
-    choice = params.pop("search", {})
+    choice = params.get("search", {})
     asked = dict(wish.asked)
     if options.budget is None:
         del asked["budget_seconds"]
@@ -129,9 +129,9 @@ def _kept(
         choice.get(name) != value for name, value in asked.items()
     ):
         return None
-    own = {name: value for name, value in params.items() if name not in SIDE_INPUTS}
     with suppress(BadOption, UnknownOption):  # of another version
-        return Resolved(algorithms.make(record["algorithm"], own), choice=choice)
+        made = algorithms.make(record["algorithm"], own_options(params))
+        return Resolved(made, choice=choice)
     return None
 
 

@@ -289,6 +289,15 @@ def _see(algorithm: Algorithm) -> str:
     return f"see embsql algorithms {algorithm.name}"
 
 
+def own_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The algorithm's own options, of all that a run's params hold, as they were asked for.
+
+    What a search found is among them; what was left to the run's data is not.
+    """
+    others = (*SIDE_INPUTS, "search", DEFAULTS)
+    return {name: value for name, value in params.items() if name not in others}
+
+
 def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     """A plan to train a finished run's algorithm anew, on the run's own interactions.
 
@@ -296,13 +305,13 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     input was a table in memory.
     """
     params = json.loads(record["params"])
-    search = params.pop("search", {})  # what was found is among the others
+    search = params.get("search", {})
     choice = search if search.get("algorithm") == Auto.name else None
-    params.pop(DEFAULTS, None)  # of the run's data, which may be others now
-    given = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
-    algorithm = algorithms.make(record["algorithm"], params)
+    algorithm = algorithms.make(record["algorithm"], own_options(params))
     sources = {
-        name: source for name, source in given.items() if name in algorithm.inputs
+        name: params[name]
+        for name in SIDE_INPUTS
+        if name in params and name in algorithm.inputs
     }
     for option, source in sources.items():
         if not isinstance(source, str):

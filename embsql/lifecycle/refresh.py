@@ -27,7 +27,7 @@ from embsql.lifecycle.loaded import of_one_length, pages
 from embsql.lifecycle.named_statements import execute_named, query_named
 from embsql.lifecycle.pair_versions import write_changed
 from embsql.lifecycle.phase_log import PhaseLog
-from embsql.lifecycle.plan import DEFAULTS, SIDE_INPUTS, Plan, plan_of
+from embsql.lifecycle.plan import Plan, own_options, plan_of
 from embsql.lifecycle.run_rows import Table, history_rows, pair_rows, side_rows
 from embsql.lifecycle.sequences import every_past_event, in_order, of_every_pair
 from embsql.lifecycle.snapshot import add_side_inputs, write_findings
@@ -187,16 +187,12 @@ def _vocabulary(ids: pa.ChunkedArray) -> pa.StringArray:
 
 def _same_plan(record: Record) -> Plan:
     """What the run is recorded as: the one it is made of."""
-    params = {
-        name: value
-        for name, value in json.loads(record["params"]).items()
-        if name not in (*SIDE_INPUTS, "search", DEFAULTS)
-    }
+    options = own_options(json.loads(record["params"]))
     columns = (record[f"{name}_col"] for name in ("user", "item", "weight", "time"))
     return Plan(
         record["model_name"],
         record["source_sql"],
-        algorithms.make(record["algorithm"], params),
+        algorithms.make(record["algorithm"], options),
         Columns(*columns),
         seed=record["seed"],
     )
