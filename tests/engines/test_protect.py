@@ -42,6 +42,7 @@ ASKED = VALUES | {  # of either tenant
 }
 OTHERS = r"b:\d|of b"  # ids of the other tenant, and the label of a group of its users
 AGGREGATES = {
+    "advice",
     "clusters",
     "nearest_cluster",
     "centroids",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,11 +69,18 @@ def trained(request) -> Iterator[embsql.Database]:
         yield database
 
 
+def used(database: embsql.Database, model: str) -> dict[str, Any]:
+    """What options that were left out are for the run's data."""
+    params = json.loads(database.runs(model).to_pylist()[0]["params"])
+    found: dict[str, Any] = params.get("defaults", {})
+    return found
+
+
 class World:
     """A run as numpy sees it."""
 
     def __init__(self, database: embsql.Database, model: str) -> None:
-        self.options = RUNS[model]
+        self.options = used(database, model) | RUNS[model]
         self.items, self.item_bias = side(database, "item", model)
         self.users, self.user_bias = side(database, "user", model)
         self.pairs = history()
@@ -101,7 +109,7 @@ class World:
         amount = weight * (1 / self.weight.mean() if alpha is None else alpha)
         density = len(self.pairs) / (len(self.users) * len(self.items))
         unseen = 15 * density if alpha is None else 1.0
-        ridge = self.options.get("reg", 0.005) * (
+        ridge = self.options["reg"] * (
             amount.sum() + unseen * len(self.items)
         ) ** self.options.get("reg_exponent", 1)
         table = np.array(list(self.items.values()))
