@@ -101,6 +101,22 @@ def test_a_file_knows_a_command_once_it_is_called(first, then, tmp_path) -> None
             db.ask(then)
 
 
+@pytest.mark.parametrize("statement", [UNWATCH, "CALL embsql.unwatch('m')"])
+def test_a_command_outlives_the_connection_that_made_it_known(
+    statement, tmp_path
+) -> None:
+    """DuckDB would call a function that went with it."""
+    path = str(tmp_path / "shop.duckdb")
+    first = embsql.connect(path)
+    second = embsql.connect(path)
+    for db in (first, second):
+        with pytest.raises(errors.EmbsqlError, match='named "m"'):
+            db.ask(statement)
+    first.close()
+    with second, pytest.raises(errors.EmbsqlError, match='named "m"'):
+        second.ask(statement)
+
+
 def test_every_command_has_a_name_in_sql(con) -> None:
     names = con.execute(
         "SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'"

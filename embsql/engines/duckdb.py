@@ -88,6 +88,7 @@ class DuckDB:
     name = "duckdb"
     embedded = True
     holds_registry = True
+    withdrawals = 0  # how often any connection has taken embsql_command back
 
     def __init__(
         self, target: str | duckdb.DuckDBPyConnection, *, read_only: bool = False
@@ -97,6 +98,8 @@ class DuckDB:
         self._owned = isinstance(target, str)
         self._begun = False  # by `transaction`, which commits what is done in it
         self._command: Callable[[list[str | None]], list[str | None]] | None = None
+        self._has_made_it_known = False
+        self._known_since: int | None = None  # of `withdrawals`
         self._caller = (
             open_connection(target, read_only) if isinstance(target, str) else target
         )
@@ -229,7 +232,8 @@ class DuckDB:
         """Nothing: DuckDB scans exactly, which is fast at these sizes and never wrong."""
 
     def close(self) -> None:
-        """Give back what was opened here."""
+        """Give back what was opened here; others would call a function that is gone with it."""
+        self.withdraw()
         self._own.close()
         if self._owned:
             self._caller.close()
@@ -278,14 +282,18 @@ class DuckDB:
                 "embsql_command;"
             )
             raise CannotInstall(database=self.label, reason=reason)
-        if not listed:
-            self._command = command
+        self._command = command
         if not self._owned:  # SQL comes by the caller's connection, too
             self._make_known()
 
     def _make_known(self) -> None:
         """Give DuckDB the function, for which it loads numpy: a third of what opening takes."""
-        if self._command is None or self._namesakes():  # which another connection knows
+        if self._command is None or self._known_since == DuckDB.withdrawals:
+            return
+        self._known_since = DuckDB.withdrawals
+        if (
+            self._namesakes()
+        ):  # another connection's, which takes it back when it is closed
             return
         # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a
         # silent NULL.
@@ -297,7 +305,7 @@ class DuckDB:
             side_effects=True,
             null_handling="special",
         )
-        self._command = None
+        self._has_made_it_known = True
 
     def _with_command(self, sql: str, work: Callable[[], Done]) -> Done:
         """What comes of SQL, with embsql_command where it is called.
@@ -309,8 +317,9 @@ class DuckDB:
         try:
             return work()
         except duckdb.CatalogException as error:
-            if self._command is None or ABSENT not in str(error):
+            if not QUERY.fullmatch(sql) or ABSENT not in str(error):
                 raise
+        self._known_since = None
         self._make_known()
         return work()
 
@@ -341,8 +350,10 @@ class DuckDB:
 
     def withdraw(self) -> None:
         """Take embsql_command back; only the connection that offered it can."""
-        with suppress(duckdb.Error):
-            self._own.remove_function("embsql_command")
+        if self._has_made_it_known:
+            with suppress(duckdb.Error):
+                self._own.remove_function("embsql_command")
+            DuckDB.withdrawals += 1
 
     # --- what callers name -----------------------------------------------------------------------
 

@@ -39,15 +39,17 @@ def _of_words(value: Any) -> float:
         return 0.0
     number, unit = found.groups()
     word = unit.lower()
-    singular = word if word in UNITS else word.removesuffix("s")
-    return float(number) * UNITS.get(singular, 0)
+    is_plural = len(word) > 2 and word not in UNITS
+    return float(number) * UNITS.get(word.removesuffix("s") if is_plural else word, 0)
 
 
 def duration(seconds: float) -> str:
     """So many seconds in words."""
     if seconds >= 2 * MINUTE:
         return f"{math.ceil(seconds / MINUTE)} minutes"
-    return f"{seconds:.1f} seconds" if seconds < 10 else f"{math.ceil(seconds)} seconds"
+    if seconds >= 10:
+        return f"{math.ceil(seconds)} seconds"
+    return f"{seconds:.1f} seconds" if seconds >= 0.1 else f"{seconds:.2g} seconds"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,19 +46,17 @@ class Choice:
         if one is self.winner is best:
             done = len(done_of(self.tried))
             return f"chosen: its {self.exam.metric} is the best of {done}"
-        below = f"trial {best.number}, is better by {self.exam.difference(best, one)}"
+        below = f"trial {best.number} is higher by {self.exam.difference(best, one)}"
         if one is self.winner:
-            return (
-                f"chosen: the simplest of those that may be as good; the best, {below}"
-            )
-        apart = (
-            f"{self.exam.difference(one, self.winner)}, compared with the one chosen"
-        )
+            return f"chosen: the simplest of those that may be as good; {below}"
+        margin = self.exam.difference(one, self.winner)
+        apart = f"{margin}, compared with the one chosen"
         if one.status == "reference":
             return f"for comparison: {apart}"
         if one.number < self.winner.number:
-            return f"not chosen: the best, {below}"
-        return f"not chosen: less simple, {apart}"
+            return f"not chosen: {below}"
+        word = "worse" if margin.high < 0 else "less simple"
+        return f"not chosen: {word}, {apart}"
 
     @property
     def warning(self) -> str | None:
@@ -73,9 +71,7 @@ class Choice:
             return None
         name = winner.candidate.algorithm
         figure = f"the {self.exam.metric} of {name}, {winner.value:.4f}"
-        return (
-            f"{figure}, is the best of what was tried, and below {' and '.join(better)}"
-        )
+        return f"{figure}, which was chosen, is below that of {' and '.join(better)}"
 
     def _described(self, reference: Tried) -> str:
         name = REFERENCES[reference.candidate.algorithm]

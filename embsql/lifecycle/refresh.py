@@ -284,6 +284,7 @@ def _retrained(engine: Engine, record: dict[str, Any]) -> Refreshed:
         source=named.source,
         columns=named.columns,
         warm_start=plan.algorithm.warm_starts,
+        search_cells=bool(query_named(engine, "cells_of", run_id=record["run_id"])),
     )
     run = complete(engine, plan, lambda _: _all_there_is(engine, plan, record))
     return Refreshed(int(run.run_id or 0), retrained=True)

@@ -179,15 +179,13 @@ def test_where_order_is_everything_a_sequence_model_is_chosen(db, monkeypatch) -
     monkeypatch.setattr(candidates, "EVIDENCE", both)
     run = fill(db, of_steps(), timed=True).train("m", SOURCE, **QUICK)
     assert (record(db, run)["algorithm"], run.warning) == ("gru4rec", None)
-    assert trials(db)[2]["reason"].startswith(
-        "not chosen: the best, trial 4, is better"
-    )
+    assert trials(db)[2]["reason"].startswith("not chosen: trial 4 is higher")
 
 
 def test_where_nobody_has_a_taste_it_says_so(both) -> None:
     both.engine.run("DROP TABLE events")
     run = fill(both, of_popularity()).train("m", SOURCE, **QUICK)
-    words = "is the best of what was tried, and below what is popular with "
+    words = "which was chosen, is below that of what is popular with "
     assert words in (run.warning or "")
     assert record(both, run)["params"]["search"]["warning"] == run.warning
     checks = both.ask("SELECT * FROM embsql.validation('m')").to_pylist()
@@ -457,7 +455,7 @@ def test_durations(words: Any, seconds: float) -> None:
 def test_durations_in_words() -> None:
     words = [duration(seconds) for seconds in (0.04, 9.96, 60, 150, 7200)]
     assert words == [
-        "0.0 seconds",
+        "0.04 seconds",
         "10.0 seconds",
         "60 seconds",
         "3 minutes",
@@ -469,6 +467,8 @@ def test_durations_in_words() -> None:
 
 WRONG: list[Any] = [
     "soon",
+    "5 ms",
+    "5 ss",
     "",
     "5",
     5,
@@ -605,6 +605,6 @@ def test_on_the_command_line(tmp_path) -> None:
     done = CliRunner().invoke(cli.main, ["--db", path, *words, *more])
     assert done.exit_code == 0, done.output
     assert "trial 3 trial_ndcg@10 " in done.output
-    assert "is the best of what was tried, and below what is popular" in done.output
+    assert "which was chosen, is below that of what is popular" in done.output
     listed = CliRunner().invoke(cli.main, ["--db", path, "algorithms", "auto"])
     assert "feedback" in listed.output

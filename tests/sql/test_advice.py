@@ -213,8 +213,9 @@ def test_where_nothing_stands_out_there_is_a_row_that_says_so(world) -> None:
             "below_popular",
             0.1,
             0.2,
-            "ndcg@10 of 0.1000 (split last, 95% interval 0.0900 to 0.1100) is below that of what is"
-            " popular, 0.2000: train it with algorithm auto, which compares several:",
+            "ndcg@10 of 0.1000 (split last, 95% interval 0.0900 to 0.1100) is below that of what "
+            "is popular, 0.2000: compare several by algorithm auto, or more of them by a larger "
+            "budget:",
         ),
         (
             ("all", "ndcg", 10, 0.2, 0.19, 0.21, 0.1, 0.2),

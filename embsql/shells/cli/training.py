@@ -23,6 +23,12 @@ from embsql.run import Run
 from embsql.shells.cli.group import database_path, main, open_database, show
 from embsql.shells.cli.options import Command, given_options
 
+CHOSEN = """
+SELECT trial.algorithm, trial.params, trial.value, trial.reason
+FROM embsql.trials($model) AS trial
+WHERE trial.best
+"""
+
 
 @main.command(
     "train",
@@ -51,7 +57,10 @@ def train_(
         run = database.train(
             model, source, algorithm=algorithm, progress=True, **options
         )
+        chosen = database.ask(CHOSEN, model=f"{model}@{run.run_id}").to_pylist()
     show(ctx, [_row(model, run) | (run.metrics if ctx.obj["json"] else {})])
+    if chosen and algorithm == Auto.name and not ctx.obj["json"]:
+        show(ctx, chosen)
     if run.metrics and not ctx.obj["json"]:
         show(
             ctx,

@@ -56,7 +56,7 @@ measured AS (
       || ')' AS named,
     CASE asked.algorithm
       WHEN 'registered' THEN 'train als on the interactions:'
-      ELSE 'train it with algorithm auto, which compares several:'
+      ELSE 'compare several by algorithm auto, or more of them by a larger budget:'
     END AS remedy,
     CASE asked.algorithm WHEN 'registered' THEN 'als' ELSE 'auto' END AS choice
   FROM asked
@@ -169,7 +169,7 @@ found AS (
     m.split, 'tied users', m.tied, 'half of the users', 0.5 * m.users, 'embsql evaluate ' || a.reference || ' --split random'
   FROM asked AS a
   CROSS JOIN measured AS m
-  WHERE m.tied > 0.5 * m.users
+  WHERE m.tied > 0.5 * m.users AND NOT EXISTS (SELECT 1 FROM shortest AS s WHERE s.split = 'random')
   UNION ALL
   SELECT
     12, 'tail_not_found',
@@ -193,7 +193,10 @@ found AS (
   WHERE m.coverage > 0 AND m.coverage < 0.1 * m.possible
   UNION ALL
   SELECT
-    14, 'source', 'The source: ' || n.check_name || ' (' || CAST(n.affected AS VARCHAR) || '). ' || n.hint,
+    14, 'source', CASE
+      WHEN n.check_name = 'algorithm chosen' THEN 'The choice: ' || n.hint
+      ELSE 'The source: ' || n.check_name || ' (' || CAST(n.affected AS VARCHAR) || '). ' || n.hint
+    END,
     NULL, n.check_name, n.affected, 'bound', 0, NULL
   FROM noted AS n
   WHERE n.severity IN ('error', 'warning') AND n.hint IS NOT NULL
