@@ -57,9 +57,9 @@ def train_(
         run = database.train(
             model, source, algorithm=algorithm, progress=True, **options
         )
-        chosen = database.ask(CHOSEN, model=f"{model}@{run.run_id}").to_pylist()
+        chosen = _chosen(database, model, run) if algorithm == Auto.name else []
     show(ctx, [_row(model, run) | (run.metrics if ctx.obj["json"] else {})])
-    if chosen and algorithm == Auto.name and not ctx.obj["json"]:
+    if chosen and not ctx.obj["json"]:
         show(ctx, chosen)
     if run.metrics and not ctx.obj["json"]:
         show(
@@ -76,6 +76,14 @@ def train_(
         raise click.ClickException(
             f"run {run.run_id} was not made live: {run.refused}. {remedy}"
         )
+
+
+def _chosen(database: Any, model: str, run: Run) -> list[dict[str, Any]]:
+    """What algorithm auto chose for a run, and why; nothing where a choice was kept."""
+    rows: list[dict[str, Any]] = database.ask(
+        CHOSEN, model=f"{model}@{run.run_id}"
+    ).to_pylist()
+    return rows
 
 
 def _row(model: str, run: Run) -> dict[str, Any]:
