@@ -268,7 +268,7 @@ def train_whole(file: str, dim: int, threads: int, epochs: int) -> dict[str, Any
     _warm_line(threads)
     start = time.perf_counter()
     with embsql.connect(file) as database:
-        database.engine.run(f"SET threads = {threads}")
+        database.engine.run("SET threads = $threads", threads=threads)
         options = {"dim": dim, "epochs": epochs, "threads": threads, "seed": SEED}
         database.train("m", "events", progress=False, **options)
     return {"seconds": time.perf_counter() - start}
@@ -278,7 +278,7 @@ def train_parts(file: str, dim: int, threads: int, epochs: int) -> dict[str, Any
     """The same reading and the same training, nothing stored."""
     _warm_line(threads)
     with embsql.connect(file) as database:
-        database.engine.run(f"SET threads = {threads}")
+        database.engine.run("SET threads = $threads", threads=threads)
         start = time.perf_counter()
         data = prepare(
             database.engine, "events", Columns(), Run(threads=2), explicit=False
@@ -304,7 +304,7 @@ def implicit_whole(
     warm(threads)
     start = time.perf_counter()
     with duckdb.connect(file) as connection:
-        connection.execute(f"SET threads = {threads}")
+        connection.execute("SET threads = $threads", {"threads": threads})
         for entity in ("user", "item"):
             connection.execute(VOCABULARY.format(entity))
         pairs = connection.sql(PAIRS.format(weight=f"{GIVEN[0]} * count(*)"))
@@ -371,7 +371,8 @@ def train_large(file: str, dim: int, threads: int, epochs: int) -> dict[str, Any
     _warm_line(threads)
     start = time.perf_counter()
     with embsql.connect(file) as database:
-        database.engine.run(f"SET threads = {threads}; SET memory_limit = '12GB'")
+        database.engine.run("SET threads = $threads", threads=threads)
+        database.engine.run("SET memory_limit = '12GB'")
         options = {"dim": dim, "epochs": epochs, "threads": threads, "seed": SEED}
         database.train("m", "events", progress=True, force=True, **options)
         seconds = time.perf_counter() - start

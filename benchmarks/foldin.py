@@ -78,7 +78,7 @@ def measure(options: argparse.Namespace) -> None:
             stack.enter_context(embsql.connect(file)),
             stack.enter_context(embsql.connect(address)),
         )
-        duck.engine.run(f"SET threads = {options.threads}")
+        duck.engine.run("SET threads = $threads", threads=options.threads)
         _train(duck, world, options)
         duck.publish(address, "m")
         peers = _peers(stored(duck, "m", known.shape), world, options.threads)

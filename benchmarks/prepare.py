@@ -135,7 +135,7 @@ def _round(turn: int, **values: Any) -> dict[str, dict[str, Any]]:
 def read(file: str, source: str, threads: int) -> dict[str, Any]:
     _warm()
     with embsql.connect(file) as database:
-        database.engine.run(f"SET threads = {threads}")
+        database.engine.run("SET threads = $threads", threads=threads)
         start = time.perf_counter()
         data = prepare(
             database.engine, source, Columns(), Run(threads=2), explicit=False
@@ -154,7 +154,7 @@ def _warm() -> None:
 def bare(file: str, source: str, threads: int) -> dict[str, Any]:
     csv = source.endswith(".csv")
     with embsql.connect(file) as database:
-        database.engine.run(f"SET threads = {threads}")
+        database.engine.run("SET threads = $threads", threads=threads)
         start = time.perf_counter()
         if csv:
             database.engine.run(BARE_CSV.format(source))

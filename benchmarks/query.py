@@ -18,7 +18,7 @@ import pyarrow as pa
 import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import in_turn, line
-from embsql.lifecycle.named_statements import execute_named
+from benchmarks._made_run import made_run
 from embsql.lifecycle.pair_versions import write_pairs
 
 BARE = """
@@ -82,36 +82,11 @@ def write(file: str, items: int, users: int, dim: int) -> None:
     """A live run of model `m` as training writes it: vectors in groups, every user's items at
     random.
     """
-    with embsql.connect(file) as database:
-        engine = database.engine
-        execute_named(engine, "ensure_model", model_name="m")
-        execute_named(
-            engine,
-            "begin_run",
-            run_id=1,
-            model_name="m",
-            algorithm="als",
-            params="{}",
-            source_sql="",
-            seed=1,
-            versions="{}",
-        )
+    sizes = {"dim": dim, "users": users, "items": items, "pairs": users * SEEN}
+    with embsql.connect(file) as database, made_run(database, **sizes):
         _embeddings(database, "item", items, dim)
         _embeddings(database, "user", users, dim)
         _interactions(database, items, users)
-        execute_named(
-            engine,
-            "finish_run",
-            run_id=1,
-            source_hash="",
-            dim=dim,
-            similarity="dot",
-            users=users,
-            items=items,
-            interactions=users * SEEN,
-            checksum="",
-        )
-        database.promote("m@1")
 
 
 def _embeddings(database: embsql.Database, entity: str, n: int, dim: int) -> None:
@@ -164,7 +139,7 @@ def ask(
     """Seconds of each question and of the bare product, a new subject every time."""
     rng = np.random.default_rng(3)
     with embsql.connect(file, read_only=True) as database:
-        database.engine.run(f"SET threads = {threads}")
+        database.engine.run("SET threads = $threads", threads=threads)
         works: dict[str, Callable[[], Any]] = {
             "bare": lambda: database.ask(
                 BARE, vector=rng.standard_normal(dim).tolist()

@@ -23,9 +23,9 @@ import pyarrow as pa
 import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import line, real
+from benchmarks._made_run import made_run
 from embsql.lifecycle import cells
 from embsql.lifecycle.installation import install_readers
-from embsql.lifecycle.named_statements import execute_named
 from embsql.lifecycle.pair_versions import write_table
 from embsql.lifecycle.run_rows import Table, side_rows
 from embsql.run import Run
@@ -217,41 +217,19 @@ def write(folder: str, in_cells: bool) -> dict[str, Any]:
         )
         for entity, vectors, bias in sides
     ]
+    dim = sides[0][1].shape[1]
+    sizes = {"dim": dim, "users": users, "items": items, "pairs": users * SEEN}
     with embsql.connect(f"{folder}/{name}.duckdb") as database:
         engine = database.engine
-        execute_named(engine, "ensure_model", model_name="m")
-        execute_named(
-            engine,
-            "begin_run",
-            run_id=1,
-            model_name="m",
-            algorithm="als",
-            params="{}",
-            source_sql="",
-            seed=1,
-            versions="{}",
-        )
-        cells_of = partial(cells.in_cells, engine, run, "dot")
-        list(cells_of(_warming(run)))
-        start, began = time.process_time(), time.perf_counter()
-        made = list(cells_of(rows))
-        cpu, seconds = time.process_time() - start, time.perf_counter() - began
-        for table, columns in [*made, _interactions(users, items)]:
-            write_table(engine, 1, table, columns)
-        install_readers(engine)
-        execute_named(
-            engine,
-            "finish_run",
-            run_id=1,
-            source_hash="",
-            dim=sides[0][1].shape[1],
-            similarity="dot",
-            users=users,
-            items=items,
-            interactions=users * SEEN,
-            checksum="",
-        )
-        database.promote("m@1")
+        with made_run(database, **sizes):
+            cells_of = partial(cells.in_cells, engine, run, "dot")
+            list(cells_of(_warming(run)))
+            start, began = time.process_time(), time.perf_counter()
+            made = list(cells_of(rows))
+            cpu, seconds = time.process_time() - start, time.perf_counter() - began
+            for table, columns in [*made, _interactions(users, items)]:
+                write_table(engine, 1, table, columns)
+            install_readers(engine)
         searches = database.ask(SEARCHES).to_pylist()
     return {"cpu": cpu, "seconds": seconds, "searches": searches}
 
@@ -298,7 +276,7 @@ def ask(folder: str, threads: int, repeat: int) -> dict[str, Any]:
         for name in ("all", "cells")
     }
     for database in files.values():
-        database.engine.run(f"SET threads = {threads}")
+        database.engine.run("SET threads = $threads", threads=threads)
     taken: dict[str, list[tuple[float, float, float]]] = {}
     for turn in range(WARM + repeat):
         ids = {name: str(FIRST_ID + int(rng.integers(n))) for name, n in sizes.items()}

@@ -57,7 +57,7 @@ def measure(options: argparse.Namespace) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         duck = stack.enter_context(embsql.connect(f"{folder}/m.duckdb"))
         server = stack.enter_context(embsql.connect(address))
-        duck.engine.run(f"SET threads = {options.threads}")
+        duck.engine.run("SET threads = $threads", threads=options.threads)
         _train(duck, prefixes, options)
         duck.publish(address, *ALGORITHMS)
         both = {"duckdb": duck, "postgres": server}

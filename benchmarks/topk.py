@@ -162,7 +162,7 @@ def _materialize(options: argparse.Namespace) -> float:
         file = f"{folder}/m.duckdb"
         query.write(file, options.items, options.users, options.dim)
         with embsql.connect(file) as database:
-            database.engine.run(f"SET threads = {options.threads}")
+            database.engine.run("SET threads = $threads", threads=options.threads)
             start = time.perf_counter()
             database.materialize("m", k=options.k, threads=options.threads)
             return time.perf_counter() - start

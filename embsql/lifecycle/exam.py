@@ -60,6 +60,13 @@ class Tried:
         """The mean of its figures."""
         return None if self.figures is None else float(self.figures.mean())
 
+    @property
+    def known_figures(self) -> Float64:
+        """Its figures (m,), of one that was asked. Raises ValueError for another."""
+        if self.figures is None:
+            raise ValueError(f"trial {self.number} was not asked: {self.status}")
+        return self.figures
+
     def better_than(self, other: Tried) -> bool:
         """Whether its figure is higher."""
         return (self.value or 0.0) > (other.value or 0.0)
@@ -94,9 +101,7 @@ class Exam:
 
     def difference(self, better: Tried, other: Tried) -> Margin:
         """How much one is better than another."""
-        assert better.figures is not None  # noqa: S101 - was asked; tells the type checker
-        assert other.figures is not None  # noqa: S101 - was asked; tells the type checker
-        apart = better.figures - other.figures  # (m,)
+        apart = better.known_figures - other.known_figures  # (m,)
         return Margin(float(apart.mean()), *self.interval(apart))
 
     def interval(self, figures: Float64) -> tuple[float, float]:
