@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -99,6 +103,24 @@ def test_a_file_knows_a_command_once_it_is_called(first, then, tmp_path) -> None
         db.ask(first)
         with pytest.raises(errors.EmbsqlError, match='named "m"'):
             db.ask(then)
+
+
+def test_threads_that_come_at_once_find_one_command(tmp_path: Path) -> None:
+    """Each has a connection of its own to one file; whoever comes first makes it known to all."""
+    path = str(tmp_path / "shop.duckdb")
+    embsql.connect(path).close()
+    with ExitStack() as opened:
+        handles = [opened.enter_context(embsql.connect(path)) for _ in range(6)]
+        together = threading.Barrier(len(handles))
+
+        def refused(handle: embsql.Database) -> bool:
+            together.wait()
+            with pytest.raises(duckdb.Error, match='no model named "m"'):
+                handle.engine.run("CALL embsql.unwatch('m')")
+            return True
+
+        with ThreadPoolExecutor(len(handles)) as threads:
+            assert all(threads.map(refused, handles))
 
 
 @pytest.mark.parametrize("statement", [UNWATCH, "CALL embsql.unwatch('m')"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import re
+import threading
 import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -62,6 +63,8 @@ MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}
 
 Done = TypeVar("Done")
 OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
+# Threads with connections of their own to one file share its functions: one looks and makes it.
+OF_THE_PROCESS = threading.Lock()
 
 
 @atexit.register
@@ -290,16 +293,18 @@ class DuckDB:
         """Give DuckDB the function, for which it loads numpy: a third of what opening takes."""
         if self._command is None or self._known_since == DuckDB.withdrawals:
             return
-        self._known_since = DuckDB.withdrawals
-        if (
-            self._namesakes()
-        ):  # another connection's, which takes it back when it is closed
-            return
+        with OF_THE_PROCESS:
+            self._known_since = DuckDB.withdrawals
+            # another connection's is there until that is closed, which `withdrawals` says
+            if not self._namesakes():
+                self._make(self._command)
+
+    def _make(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a
         # silent NULL.
         self._own.create_function(  # type: ignore[call-overload]  # its enum moved in 2.0
             "embsql_command",
-            self._command,
+            command,
             ["VARCHAR[]"],
             "VARCHAR[]",
             side_effects=True,
@@ -350,7 +355,9 @@ class DuckDB:
 
     def withdraw(self) -> None:
         """Take embsql_command back; only the connection that offered it can."""
-        if self._has_made_it_known:
+        if not self._has_made_it_known:
+            return
+        with OF_THE_PROCESS:
             with suppress(duckdb.Error):
                 self._own.remove_function("embsql_command")
             DuckDB.withdrawals += 1
