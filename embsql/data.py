@@ -250,6 +250,8 @@ class FoldIn:
     settings: Mapping[str, float] = field(default_factory=dict)
     # (n_items,) what the weight of an item is multiplied by first
     item_scale: Float32 | None = None
+    # (d, d) inner products of the columns of the items that could be chosen; none: of all items
+    gramian: Float64 | None = None
 
     @property
     def rated(self) -> bool:

@@ -44,6 +44,10 @@ class Algorithm(Protocol):
     sides: ClassVar[tuple[str, ...]]  # side inputs that it can learn from
 
     @property
+    def cold_start(self) -> tuple[str, ...]:
+        """The features that alone give a user or an item a vector."""
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The side inputs that it learns from with these options."""
 
@@ -85,6 +89,7 @@ def algorithm(cls: Class) -> Class:
     cls.on_gpu = getattr(cls, "on_gpu", False)
     cls.in_spark = getattr(cls, "in_spark", False)
     cls.sides = getattr(cls, "sides", ())
+    cls.cold_start = getattr(cls, "cold_start", ())
     cls.explicit = getattr(cls, "explicit", False)
     cls.defaults = getattr(cls, "defaults", lambda _made, _data, _run: {})
     cls.inputs = getattr(cls, "inputs", property(lambda made: made.sides))

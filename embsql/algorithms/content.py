@@ -39,6 +39,7 @@ class Content:
     """
 
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
+    cold_start: ClassVar[tuple[str, ...]] = ("item_features",)
 
     name: ClassVar[str]  # set by @algorithm
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from embsql.factorization.objective import (
     IMPLICIT_REG,
     UNOBSERVED_TO_OBSERVED,
     Objective,
+    density,
     initial_factors,
     report,
     scaled,
@@ -52,11 +53,13 @@ class Fusion:
     name: ClassVar[str]  # set by @algorithm
     encodes: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
+    cold_start: ClassVar[tuple[str, ...]] = ("item_features",)
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 8  # sweeps over users and items
-    # pull of users towards zero and of items towards what their features predict
-    reg: Positive = IMPLICIT_REG
+    # pull of users towards zero and of items towards what their features predict; none: as that of
+    # als, as strong as the noise of the pairs, or 0.005 where unobserved_weight is given
+    reg: Positive | None = None
     # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
     unobserved_weight: NonNegative | None = None
     # interactions that an item's features are worth; none: best on held-out pairs
@@ -74,15 +77,30 @@ class Fusion:
         from embsql.features.dense import dense_item_features
 
         content = dense_item_features(data)
+        made = replace(self, **self.defaults(data, run))
         if self.prior_strength is not None:
-            return self._fit(data, content, self.prior_strength, run)
-        recalls = self._compare(data, content, run)
+            return made._fit(data, content, self.prior_strength, run)
+        recalls = made._compare(data, content, run)
         figures = {
             f"recall@{K}_prior_{strength:g}": recall
             for strength, recall in recalls.items()
         }
         best = max(recalls, key=recalls.__getitem__)
-        return self._fit(data, content, best, run, figures)
+        return made._fit(data, content, best, run, figures)
+
+    def defaults(self, data: Interactions, run: Run) -> dict[str, Any]:
+        """The options that are left out, with the values that these data give them."""
+        from embsql.factorization.penalty import implicit_reg
+
+        found: dict[str, Any] = {}
+        if self.unobserved_weight is None:
+            found["unobserved_weight"] = UNOBSERVED_TO_OBSERVED * density(data)
+        if self.reg is not None:
+            return found
+        found["reg"] = IMPLICIT_REG
+        if self.unobserved_weight is None:
+            found["reg"] = implicit_reg(data, run)
+        return found
 
     def _compare(
         self, data: Interactions, content: DenseFeatures, run: Run
@@ -109,7 +127,7 @@ class Fusion:
         figures: Mapping[str, float] | None = None,
     ) -> Embeddings:
         """Train with one prior strength; `figures` are reported with the first epoch."""
-        from embsql.factorization.cpu import CpuSolver
+        from embsql.factorization.cpu import CpuSolver, offering
         from embsql.numeric.linalg import transpose
 
         scale = totals(data).weight_scale
@@ -137,10 +155,12 @@ class Fusion:
         items[~seen] = content.table[~seen] @ weights
         tower = content.tower(weights)
         towers = {"item": tower} if tower else {}
+        items = without_specks(items)
+        fold_in = of_users.fold_in(weight_scale=scale)
         return Embeddings(
             without_specks(users),
-            without_specks(items),
-            fold_in=of_users.fold_in(weight_scale=scale),
+            items,
+            fold_in=offering(fold_in, items, seen, run),
             towers=towers,
         )
 
@@ -151,15 +171,13 @@ class Fusion:
 
         Users are drawn in proportion to their evidence, items with constant force.
         """
-        density = len(data) / (data.n_users * data.n_items)
-        weight = self.unobserved_weight
+        assert self.reg is not None  # noqa: S101 - for mypy: `defaults` gave it
+        assert self.unobserved_weight is not None  # noqa: S101 - likewise
         of_users = Objective(
             confidence_offset=0,
             confidence_scale=1,
             target_offset=0,
-            unobserved_weight=UNOBSERVED_TO_OBSERVED * density
-            if weight is None
-            else weight,
+            unobserved_weight=self.unobserved_weight,
             reg=self.reg,
             reg_exponent=1.0,
             cg_steps=CG_STEPS,

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embsql.algorithms import algorithm
 from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.factorization.objective import (
     UNOBSERVED_TO_OBSERVED,
     Objective,
+    density,
     report,
     scaled,
     totals,
@@ -74,28 +76,37 @@ class HalfALS:
         """Those of the side whose vectors are given."""
         return (f"{self.fixed_side.removesuffix('s')}_features",)
 
+    @property
+    def cold_start(self) -> tuple[str, ...]:
+        """The same: these vectors are stored as given."""
+        return self.inputs
+
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Solve the rows.
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        from embsql.factorization.cpu import CpuSolver  # here: it brings the compiler
+        # here: it brings the compiler
+        from embsql.factorization.cpu import CpuSolver, offering
 
         scale = totals(data).weight_scale
         fixed = self._fixed_factors(data)  # (i or u, d)
         matrix = self._matrix(data, scale)
-        objective = self._objective(data, fixed)
+        has_pairs = _has_pairs(matrix, len(fixed))  # (i or u,)
+        # whom nobody could have chosen yet says nothing by not being chosen
+        known = fixed * has_pairs[:, None]  # (i or u, d)
+        objective = self._objective(data, known)
         solved, loss, penalty = CpuSolver(run).solve_from_zero(
-            matrix, fixed, objective
+            matrix, known, objective
         )  # (u or i, d)
         report(run, self.name, 1, objective.relative(loss + penalty))
-        users, items = (
-            (solved, fixed) if self.fixed_side == "items" else (fixed, solved)
-        )
+        if self.fixed_side == "users":
+            of_users = self._objective(data, solved)
+            fold_in = of_users.fold_in(weight_scale=scale)
+            return Embeddings(fixed, solved, fold_in=fold_in)
+        fold_in = objective.fold_in(weight_scale=scale)
         return Embeddings(
-            users,
-            items,
-            fold_in=self._objective(data, items).fold_in(weight_scale=scale),
+            solved, fixed, fold_in=offering(fold_in, fixed, has_pairs, run)
         )
 
     def _fixed_factors(self, data: Interactions) -> Float32:
@@ -114,13 +125,12 @@ class HalfALS:
         )
 
     def _objective(self, data: Interactions, fixed: Float32) -> Objective:
-        density = len(data) / (data.n_users * data.n_items)
         weight = self.unobserved_weight
         return Objective(
             confidence_offset=0,
             confidence_scale=1,
             target_offset=0,
-            unobserved_weight=UNOBSERVED_TO_OBSERVED * density
+            unobserved_weight=UNOBSERVED_TO_OBSERVED * density(data)
             if weight is None
             else weight,
             reg=self.reg * _mean_squared_length(fixed),
@@ -128,6 +138,12 @@ class HalfALS:
             cg_steps=CG_STEPS,
             zero_loss=len(data),
         )
+
+
+def _has_pairs(matrix: CsrMatrix, n: int) -> NDArray[np.bool_]:
+    """Which of the n columns of a matrix have an entry: (n,)."""
+    counts = np.bincount(matrix.indices, minlength=n)  # (n,)
+    return counts > 0
 
 
 def _mean_squared_length(vectors: Float32) -> float:

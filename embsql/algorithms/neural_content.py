@@ -44,6 +44,7 @@ class NeuralContent:
     resumes: ClassVar[bool] = True
     on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
+    cold_start: ClassVar[tuple[str, ...]] = ("item_features",)
 
     # the column that holds them; none: the only one there is
     vector_col: str | None = None

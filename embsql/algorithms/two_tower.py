@@ -63,6 +63,7 @@ class TwoTower:
     encodes: ClassVar[bool] = True
     on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("user_features", "item_features")
+    cold_start: ClassVar[tuple[str, ...]] = ("user_features", "item_features")
     resumes: ClassVar[bool] = True
     warm_starts: ClassVar[bool] = True
 

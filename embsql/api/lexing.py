@@ -201,7 +201,9 @@ class Reader:
             "a value", *(("number",) if sign else ("text", "number", "word"))
         )
         if token.lastgroup == "text":
-            return token.group()[1:-1].replace(token.group()[0] * 2, token.group()[0])
+            quoted = token.group()
+            quote = quoted[0]
+            return quoted[1:-1].replace(quote * 2, quote)
         if token.lastgroup == "number":
             return _number(sign + token.group())
         return {"TRUE": True, "FALSE": False, "NULL": None}.get(

@@ -272,7 +272,8 @@ def _ranges(begin: Int64, end: Int64) -> tuple[Int64, Int64]:
     """
     length = end - begin  # (b,)
     offsets = np.concatenate(([0], np.cumsum(length)))  # (b + 1,)
-    numbers = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], length)  # (t,)
+    shift = np.repeat(begin - offsets[:-1], length)  # (t,)
+    numbers = np.arange(offsets[-1]) + shift  # (t,)
     return offsets, numbers
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from embsql.data import CsrMatrix, Float32, Float64
+from embsql.data import CsrMatrix, Float32, Float64, FoldIn
 from embsql.factorization.objective import Objective
 from embsql.numeric import kernels
 from embsql.numeric.linalg import (
@@ -21,6 +22,15 @@ from embsql.numeric.linalg import (
 from embsql.run import Run
 
 SCRATCH_VECTORS = 5  # that kernels.solve works in
+
+
+def offering(
+    how: FoldIn, items: Float32, could_be_chosen: NDArray[np.bool_], run: Run
+) -> FoldIn:
+    """How a run folds in of whose items (n, d) some were not there to be left."""
+    if could_be_chosen.all():
+        return how
+    return replace(how, gramian=gramian(items[could_be_chosen], run))
 
 
 @dataclass(frozen=True, slots=True)

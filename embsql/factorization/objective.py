@@ -84,6 +84,12 @@ def totals(data: Interactions) -> Totals:
     return Totals(data.n_users, data.n_items, len(data), weight)
 
 
+def density(data: Interactions) -> float:
+    """Which share of all pairs is there, of users and items that have one."""
+    users, items = (len(np.unique(codes)) for codes in (data.user, data.item))
+    return len(data) / (users * items)
+
+
 def scaled(weight: Float32, scale: float) -> Float32:
     """Weights (n,) times a number; themselves where that is 1."""
     return weight if scale == 1 else weight * np.float32(scale)

@@ -102,7 +102,9 @@ class TorchSolver:
         m = d + matrix.weighted_sum(confidence, fixed.square()) + TINY  # (n, f)
 
         score = matrix.scores(x, fixed)  # (pairs,)
-        loss = _sum(score * (confidence * score - 2 * target)) + _sum(d * x * x)
+        of_pairs = score * (confidence * score - 2 * target)  # (pairs,)
+        of_rows = d * x * x  # (n, f)
+        loss = _sum(of_pairs) + _sum(of_rows)
         r = matrix.weighted_sum(target - confidence * score, fixed) - d * x  # (n, f)
         p = r / m  # (n, f)
         rho = _dot(r, p)  # (n, 1)

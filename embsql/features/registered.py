@@ -28,6 +28,7 @@ class Registered:
     in_spark: ClassVar[bool] = False
     sides: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]] = ()
+    cold_start: ClassVar[tuple[str, ...]] = ()
 
     similarity: Similarity
     users: str | None  # the SELECT that gave the users

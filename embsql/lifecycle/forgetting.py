@@ -132,7 +132,8 @@ def _reword(engine: Engine, user_id: str) -> None:
 def _forms(user_id: str) -> list[tuple[str, str]]:
     """How words name an id, in SQL and within JSON too, and what stands there afterwards."""
     sql = user_id.replace("'", "''")
-    texts = {user_id, sql, json.dumps(user_id)[1:-1], json.dumps(sql)[1:-1]}
+    texts = {user_id, sql}
+    texts |= {json.dumps(text)[1:-1] for text in texts}
     return [
         (form.format(text), form.format("forgotten"))
         for form in NAMED

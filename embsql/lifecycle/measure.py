@@ -427,5 +427,5 @@ def stored_data(engine: Engine, plan: Plan, run: Run) -> Interactions:
         explicit=algorithm.explicit,
         ordered=algorithm.ordered,
     )
-    data, _ = add_side_inputs(engine, plan, found.interactions())
+    data, _ = add_side_inputs(engine, plan, found.interactions(), newcomers=True)
     return with_histories(engine, run_id, data) if in_order else data

@@ -303,4 +303,4 @@ def _all_there_is(engine: Engine, plan: Plan, record: Record) -> Interactions:
         # pairs alone do not know what was repeated
         past = every_past_event(engine, fold.run_id)
         data = of_every_pair(in_order(past, data, fresh))
-    return add_side_inputs(engine, plan, data)[0]
+    return add_side_inputs(engine, plan, data, newcomers=True)[0]

@@ -34,7 +34,10 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
     bias = embeddings.item_bias
     yield side_rows(run, "item", data.items, embeddings.items, bias, counts)
     yield pair_rows(run, data)
-    yield from folding_rows(run, embeddings.fold_in, gramian_of_items(embeddings.items))
+    gramian = embeddings.fold_in.gramian  # (d, d)
+    if gramian is None:
+        gramian = gramian_of_items(embeddings.items)
+    yield from folding_rows(run, embeddings.fold_in, gramian)
     yield from _item_weights(run, data, embeddings.fold_in)
     yield from _towers(run, embeddings)
     if embeddings.network:

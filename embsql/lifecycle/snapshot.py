@@ -7,6 +7,7 @@ import hashlib
 import json
 
 import numpy as np
+import pyarrow as pa
 
 from embsql import algorithms
 from embsql.algorithms import Algorithm
@@ -19,10 +20,9 @@ from embsql.lifecycle.named_statements import query_named
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.test_sessions import SessionTest
 from embsql.run import Run
-from embsql.sources.findings import Finding, describe_features
+from embsql.sources.findings import Finding, describe_features, finding
 from embsql.sources.prepare import prepare
-from embsql.sources.side_inputs import features, graph
-from embsql.sources.source import Source
+from embsql.sources.side_inputs import by_id, graph, with_newcomers
 
 
 def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
@@ -40,9 +40,10 @@ def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Inter
         ordered=ordered,
     )
     write_findings(engine, run, found.findings)
-    data, findings = add_side_inputs(reader, plan, found.interactions())
+    pairs = found.interactions()
+    data, findings = add_side_inputs(reader, plan, pairs, newcomers=True)
     write_findings(engine, run, findings)
-    check_enough(plan, data.n_users, data.n_items)
+    check_enough(plan, pairs.n_users, pairs.n_items)
     return data
 
 
@@ -67,12 +68,17 @@ def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
 
 
 def add_side_inputs(
-    reader: Engine, plan: Plan, data: Interactions
+    reader: Engine, plan: Plan, data: Interactions, *, newcomers: bool = False
 ) -> tuple[Interactions, list[Finding]]:
-    """The interactions with the plan's features and graph, and what was found in those."""
-    data, of_users = _with_features(reader, plan, plan.user_features, data, "user")
-    data, of_items = _with_features(reader, plan, plan.item_features, data, "item")
-    findings = of_users + of_items
+    """The interactions with the plan's features and graph, and what was found in those.
+
+    With `newcomers` also those of whom only features are known, where the algorithm makes vectors
+    of these.
+    """
+    findings: list[Finding] = []
+    for entity in ("user", "item"):
+        data, found = _with_features(reader, plan, data, entity, newcomers=newcomers)
+        findings += found
     if plan.graph:
         edges, of_edges = graph(reader, plan.graph, data.items)
         data = dataclasses.replace(data, graph=edges)
@@ -81,26 +87,39 @@ def add_side_inputs(
 
 
 def _with_features(
-    reader: Engine, plan: Plan, source: Source | None, data: Interactions, entity: str
+    reader: Engine, plan: Plan, data: Interactions, entity: str, *, newcomers: bool
 ) -> tuple[Interactions, list[Finding]]:
-    """The interactions with a source's features of users or items, and what was found in those.
+    """The interactions with the features of users or items, and what was found in those.
 
     As they are where there is no source.
     """
+    name = f"{entity}_features"
+    source = getattr(plan, name)
     if not source:
         return data, []
-    of = {"user": (data.users, data.user), "item": (data.items, data.item)}
-    ids, codes = of[entity]
-    name = f"{entity}_features"
-    known = features(reader, source, f"{entity}_id", name, ids)
-    found = describe_features(
-        known,
-        entity,
-        codes,
-        data.time,
-        encodes=plan.algorithm.encodes or bool(plan.choosing),
-    )
-    return dataclasses.replace(data, **{name: known}), list(found)
+    given = by_id(reader, source, f"{entity}_id", name)
+    findings = []
+    if newcomers and name in plan.algorithm.cold_start:
+        before = _vocabulary(data, entity)
+        data = with_newcomers(data, entity, given.described())
+        after = _vocabulary(data, entity)
+        new = len(after) - len(before)
+        findings.append(_of_newcomers(entity, new))
+    ids = _vocabulary(data, entity)
+    codes = data.user if entity == "user" else data.item  # (n,)
+    known = given.of(ids)
+    encodes = plan.algorithm.encodes or bool(plan.choosing)
+    findings += describe_features(known, entity, codes, data.time, encodes=encodes)
+    return dataclasses.replace(data, **{name: known}), findings
+
+
+def _vocabulary(data: Interactions, entity: str) -> pa.StringArray:
+    return data.users if entity == "user" else data.items
+
+
+def _of_newcomers(entity: str, count: int) -> Finding:
+    hint = "they have no interactions yet, and the vectors that their features give"
+    return finding(f"new {entity}s", count, "info", hint)
 
 
 def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None:

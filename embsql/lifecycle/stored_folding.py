@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql.arrow import one_array
-from embsql.data import Clock, Float32, FoldIn, Network, NetworkLayer
+from embsql.arrow import as_matrix, one_array
+from embsql.data import Clock, Float32, Float64, FoldIn, Network, NetworkLayer
 from embsql.engines import Engine
 from embsql.sqlfiles.files import statements
 
@@ -22,11 +22,20 @@ def fold_in_of(engine: Engine, run_id: int, items: pa.StringArray) -> FoldIn:
     """How a run with these items folds in."""
     stored = _settings(engine, run_id)
     scales = engine.ask(statements("publish.sql")["item_weights"], run_id=run_id)
-    if not scales.num_rows:
-        return FoldIn(stored["kind"], stored["settings"])
-    ids = one_array(scales["item_id"])
-    scale = aligned(scales["scale"], ids, items, 1)  # (m,)
-    return FoldIn(stored["kind"], stored["settings"], scale.astype(np.float32))
+    scale = None
+    if scales.num_rows:
+        ids = one_array(scales["item_id"])
+        scale = aligned(scales["scale"], ids, items, 1).astype(np.float32)  # (m,)
+    gramian = _gramian(engine, run_id)
+    return FoldIn(stored["kind"], stored["settings"], scale, gramian)
+
+
+def _gramian(engine: Engine, run_id: int) -> Float64 | None:
+    """That of a run (d, d); None where it folds in without one."""
+    lines = engine.ask(statements("publish.sql")["item_gramian"], run_id=run_id)
+    if not lines.num_rows:
+        return None
+    return as_matrix(lines["entries"]).astype(np.float64)
 
 
 def aligned(values: Any, ids: pa.Array, others: pa.StringArray, missing: float) -> Any:

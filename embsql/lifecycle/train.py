@@ -52,7 +52,12 @@ from embsql.lifecycle.named_statements import execute_named, query_named
 from embsql.lifecycle.pair_versions import write_table
 from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import DEFAULTS, Plan
-from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
+from embsql.lifecycle.snapshot import (
+    add_side_inputs,
+    input_hash,
+    live_vectors,
+    read_snapshot,
+)
 from embsql.phases import MEASURING, SEARCHING, TRAINING, WRITING, Phases
 from embsql.run import Listener, Run
 from embsql.stopping import Stopped, unstopped
@@ -264,6 +269,7 @@ def _run_stages(
     if plan.choosing:
         run.phases.enter(SEARCHING)
         plan, data = chosen(engine, plan, plan.choosing, data, run)
+        data, _ = add_side_inputs(reader, plan, data, newcomers=True)
     warn(engine, plan, run)
     source_hash = input_hash(plan, data, test)
     split_name = split_name_of(plan, data, test) if plan.evaluate else None

@@ -39,7 +39,9 @@ class Catalog:
             np.zeros(n, np.bool_),
         )
         with one_blas_thread():  # others would spin between products so small
-            gramian = self.vectors.T @ self.vectors  # (d, d)
+            gramian = self.how.gramian  # (d, d)
+            if gramian is None:
+                gramian = self.vectors.T @ self.vectors  # (d, d)
             for row, (start, end) in enumerate(pairwise(histories.indptr)):
                 items = histories.indices[start:end]  # (h,)
                 weight = histories.data[start:end].astype(np.float64)  # (h,)

@@ -162,7 +162,9 @@ def plain_by_pair(
     item = item[order]
     weight = weight[order]
     is_first = np.ones(len(user), bool)  # (n,) of its pair
-    is_first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+    other_user = user[1:] != user[:-1]  # (n - 1,)
+    other_item = item[1:] != item[:-1]  # (n - 1,)
+    is_first[1:] = other_user | other_item
     first = np.flatnonzero(is_first)  # (pairs,)
     total = np.add.reduceat(weight, first)  # (pairs,)
     count = np.diff(first, append=len(user))  # (pairs,)

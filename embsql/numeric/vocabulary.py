@@ -62,7 +62,8 @@ def _as_bytes(ids: pa.Array) -> tuple[Int32, NDArray[np.uint8]]:
         size = ids.type.byte_width
         bounds = (ids.offset + np.arange(len(ids) + 1)) * size
         return bounds.astype(np.int32), content
-    return np.frombuffer(offsets, np.int32)[ids.offset :][: len(ids) + 1], content
+    bounds = np.frombuffer(offsets, np.int32)[ids.offset :]
+    return bounds[: len(ids) + 1], content
 
 
 class _HashTable:

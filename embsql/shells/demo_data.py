@@ -86,7 +86,10 @@ def _appeal(
 def _choose(rng: np.random.Generator, weight: NDArray[np.float64]) -> NDArray[np.int64]:
     """One column per row, drawn in proportion to the weights: (n, m) -> (n,)."""
     total = np.cumsum(weight, axis=1)  # (n, m)
-    return np.asarray((rng.random((len(total), 1)) * total[:, -1:] > total).sum(axis=1))
+    chance = rng.random((len(total), 1))  # (n, 1)
+    point = chance * total[:, -1:]  # (n, 1)
+    is_before = total < point  # (n, m)
+    return np.asarray(is_before.sum(axis=1))
 
 
 def _item_table(items: dict[str, NDArray[np.int64]]) -> pa.Table:
@@ -115,7 +118,9 @@ def _order_table(
     item: NDArray[np.int64],
 ) -> pa.Table:
     """Order lines; the lines of an order share one moment."""
-    second = rng.integers(8 * 3600, 22 * 3600, int(order.max()) + 1)[order]  # (lines,)
+    n_orders = int(order.max()) + 1
+    of_order = rng.integers(8 * 3600, 22 * 3600, n_orders)  # (orders,)
+    second = of_order[order]  # (lines,)
     moment = (
         np.datetime64(OPENED, "s")
         + day.astype("timedelta64[D]")

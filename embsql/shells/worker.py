@@ -92,7 +92,8 @@ class Job:
     attempts: int  # this one counted
 
     def __str__(self) -> str:  # without the arguments: they may name a person
-        return f"job {self.job_id} ({' '.join(filter(None, (self.command, self.model_name)))})"
+        named = filter(None, (self.command, self.model_name))
+        return f"job {self.job_id} ({' '.join(named)})"
 
 
 class ClaimLost(Exception):
@@ -112,7 +113,8 @@ class Worker:
             raise NoWorker(database=engine.label)
         self.address, self.log = address, log
         self.engine = cast("PostgreSQL", engine)
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        chance = uuid.uuid4().hex[:8]
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{chance}"
         self._stopping = self._alone = False
         self._pooled = self.engine.pooled()
         self._how = (

@@ -159,7 +159,9 @@ def _count(numbers: Numbers, mask: Mask) -> int:
 
 def _example(rows: Rows, weight: Numbers, mask: Mask) -> str | None:
     """The first by its words of the rows with two ids for which a mask (n,) is true."""
-    asked = np.flatnonzero(mask & (rows.user.position >= 0) & (rows.item.position >= 0))
+    has_user = rows.user.position >= 0  # (n,)
+    has_item = rows.item.position >= 0  # (n,)
+    asked = np.flatnonzero(mask & has_user & has_item)
     users, items = (
         keys.distinct.take(pa.array(keys.position[asked])).to_pylist()
         for keys in (rows.user, rows.item)

@@ -299,7 +299,9 @@ def of_order(data: Interactions) -> Finding:
         )
         return Finding("order of events", "warning", len(events), hint=hint)
     user = data.user[events.pair]  # (m,)
-    ties = int(((user[1:] == user[:-1]) & (events.time[1:] == events.time[:-1])).sum())
+    same_user = user[1:] == user[:-1]  # (m - 1,)
+    same_time = events.time[1:] == events.time[:-1]  # (m - 1,)
+    ties = int(np.count_nonzero(same_user & same_time))
     hint = "rows of one user at one time count as having happened in the order the source gave them"
     return finding("order of events", ties, "info", hint)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql.data import Graph
+from embsql.data import Graph, Interactions
 from embsql.engines import Engine
 from embsql.engines.columns import find_column, quote
 from embsql.errors import BadFeatures, BadGraph
@@ -19,23 +20,27 @@ from embsql.sources.source import Given, Source, of_table, reading
 EDGE_ENDS = ("source", "target")  # of an edge
 
 
-def features(
-    engine: Engine, select: Source, column: str, option: str, ids: pa.StringArray
-) -> pa.Table:
-    """What a caller's SELECT knows of each id: a row per id.
+class Described(NamedTuple):
+    """What a caller's SELECT knows of some ids."""
 
-    Its other columns, NULL where it has none of it.
+    ids: pa.StringArray  # (n,) each once
+    rows: pa.Table  # (n, any columns)
 
-    Raises as `by_id` does.
-    """
-    keys, rows = by_id(engine, select, column, option)
-    return rows.take(pc.index_in(ids, keys))  # (n_ids,) of which row each is
+    def of(self, ids: pa.StringArray) -> pa.Table:
+        """What is known of each of these ids, a row per id; NULL where nothing is."""
+        return self.rows.take(pc.index_in(ids, self.ids))
+
+    def described(self) -> pa.StringArray:
+        """The ids of which not everything is NULL."""
+        anything = pa.array(np.zeros(len(self.ids), bool))  # (n,)
+        for column in self.rows.columns:
+            there = column.is_valid().combine_chunks()
+            anything = pc.or_(anything, there)
+        return self.ids.filter(anything)
 
 
-def by_id(
-    engine: Engine, select: Source, column: str, option: str
-) -> tuple[pa.StringArray, pa.Table]:
-    """A caller's SELECT as the ids in a column (n,), each once, and the other columns (n, any).
+def by_id(engine: Engine, select: Source, column: str, option: str) -> Described:
+    """A caller's SELECT as the ids in a column, and what its other columns know of each.
 
     Rows without an id are left out. Raises NotASelect, SourceFailed, NulByte, or BadFeatures for an
     id that comes twice, and where the ids or all else are missing.
@@ -65,7 +70,29 @@ def by_id(
             if isinstance(select, Given) and select.table is not None
             else nul
         )
-    return keys, rows.drop_columns([key])
+    return Described(keys, rows.drop_columns([key]))
+
+
+def with_newcomers(
+    data: Interactions, entity: str, ids: pa.StringArray
+) -> Interactions:
+    """The same pairs, with ids of users or items of whom there is no pair yet."""
+    of_users = entity == "user"
+    known = data.users if of_users else data.items
+    is_new = pc.invert(pc.is_in(ids, known))
+    new = ids.filter(is_new)
+    if not len(new):
+        return data
+    joined = pa.concat_arrays([known, new])
+    order = pc.sort_indices(joined).to_numpy()  # (n_known + n_new,)
+    n = len(order)
+    code = np.empty(n, np.int32)
+    code[order] = np.arange(n, dtype=np.int32)
+    vocabulary = joined.take(order)
+    # ascending as before, so that pairs stay in order
+    if of_users:
+        return replace(data, user=code[data.user], users=vocabulary)
+    return replace(data, item=code[data.item], items=vocabulary)
 
 
 def graph(

@@ -31,7 +31,7 @@ WHERE rating >= 4
 """
 
 QUESTIONS = {
-    "How good is it, beside recommending what is popular and beside item-kNN?": """
+    "How good is it, compared with recommending what is popular and with item-kNN?": """
 SELECT metric, value, ci_low, ci_high, popular_value, itemknn_value
 FROM embsql.evaluation('films')
 WHERE segment = 'all' AND k = 10 AND metric IN ('ndcg', 'recall', 'coverage')

@@ -115,7 +115,7 @@ def test_an_item_moves_from_its_features_to_its_history_as_it_is_met() -> None:
     ]
     features = pa.table({"kind": [f"island {n}" for n in item_island]})
     known = dataclasses.replace(interactions(sorted(pairs)), item_features=features)
-    found = Fusion(dim=8, prior_strength=3.0).fit(known, Run(seed=1))
+    found = Fusion(dim=8, reg=0.005, prior_strength=3.0).fit(known, Run(seed=1))
     scores = found.users @ found.items[liars].T  # (u, 4)
     abroad_more = scores[user_island == 1].mean(axis=0) - scores[user_island == 0].mean(
         axis=0

@@ -16,7 +16,7 @@ from embsql.engines._postgres_statements import plain_type
 from embsql.errors import BadColumnType, SourceFailed
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
-from embsql.sources.side_inputs import features, graph
+from embsql.sources.side_inputs import by_id, graph
 from tests.sql.test_capture import QUESTIONS, literal
 from tests.worlds import known_run
 
@@ -79,9 +79,8 @@ def test_an_id_is_the_same_whatever_the_session_sets(connection, database) -> No
         ).interactions()
         assert data.users.to_pylist() == [text], value
         known = f"SELECT {value} AS user_id, {value} AS source_node, 'b' AS target_node, 1 AS age"
-        assert features(
-            database.engine, known, "user_id", "user_features", pa.array([text])
-        )
+        features = by_id(database.engine, known, "user_id", "user_features")
+        assert features.ids.to_pylist() == [text]
         edges, _ = graph(database.engine, known, pa.array([text, "b"]))
         assert (edges.source.tolist(), edges.target.tolist()) == ([0], [1])
         asked = database.ask(f"SELECT embsql.id_text({value}) AS id")
@@ -149,8 +148,8 @@ def test_features_in_json_are_text_on_a_caller_s_connection_too(
     wanted = [{"likes": '{"a": 1}', "age": Decimal("1.5")}]
     with embsql.connect(address) as own:
         for engine in (own.engine, database.engine):
-            found = features(engine, known, "user_id", "user_features", pa.array(["1"]))
-            assert found.to_pylist() == wanted
+            found = by_id(engine, known, "user_id", "user_features")
+            assert found.of(pa.array(["1"])).to_pylist() == wanted
 
 
 ASKED = [

@@ -15,7 +15,7 @@ import embsql
 from embsql.errors import BadColumnType, InexactId, InvalidArgument, Refused
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
-from embsql.sources.side_inputs import features, graph
+from embsql.sources.side_inputs import by_id, graph
 from embsql.sources.source import text_of
 
 MOMENT = "TIMESTAMP '2026-01-01 10:00:00'"
@@ -116,14 +116,10 @@ def own(database: embsql.Database, case: tuple[str, ...]) -> str:
 def test_the_text_of_an_id(base: embsql.Database, case: tuple[str, ...]) -> None:
     value, text = own(base, case), case[3]
     assert ids(base, value) == [text]
-    known = features(
-        base.engine,
-        f"SELECT {value} AS user_id, 1 AS age",
-        "user_id",
-        "user_features",
-        pa.array([text]),
+    known = by_id(
+        base.engine, f"SELECT {value} AS user_id, 1 AS age", "user_id", "user_features"
     )
-    assert known.to_pylist() == [{"age": 1}], (
+    assert known.of(pa.array([text])).to_pylist() == [{"age": 1}], (
         "what comes with a source has the same ids"
     )
 
@@ -166,12 +162,11 @@ def test_floating_point_that_may_be_several_ids(
         == 1
     )
     with pytest.raises(InexactId):
-        features(
+        by_id(
             base.engine,
             f"SELECT {value} AS item_id, 1 AS price",
             "item_id",
             "item_features",
-            pa.array(["1"]),
         )
 
 

@@ -12,7 +12,7 @@ from embsql.errors import BadFeatures, InvalidArgument, NotASelect
 from embsql.run import Columns, Run
 from embsql.sources import findings
 from embsql.sources.prepare import prepare
-from embsql.sources.side_inputs import features
+from embsql.sources.side_inputs import by_id
 
 ROWS = (
     "(VALUES ('b', 'y', 3), ('a', 'x', 2), ('a', 'z', 1), ('a', 'x', 1), "
@@ -91,7 +91,7 @@ def test_features_are_in_the_order_of_their_ids(each: embsql.Database) -> None:
     ids = read(each, ORDERED).items  # x y z
     rows = "('z', 1.5, 'c'), ('x', 2.5, NULL), ('other', 9.0, 'c'), (NULL, 1.0, 'c')"
     source = f"SELECT * FROM (VALUES {rows}) AS v (item_id, price, kind)"
-    table = features(each.engine, source, "item_id", "item_features", ids)
+    table = by_id(each.engine, source, "item_id", "item_features").of(ids)
     assert [
         None if price is None else float(price) for price in table["price"].to_pylist()
     ] == [2.5, None, 1.5]
@@ -119,9 +119,7 @@ def test_features_that_are_none_are_refused(
     each: embsql.Database, source: str, error: type, complaint: str
 ) -> None:
     with pytest.raises(error, match=complaint):
-        features(
-            each.engine, source, "item_id", "item_features", read(each, ORDERED).items
-        )
+        by_id(each.engine, source, "item_id", "item_features")
 
 
 def test_a_warm_start_needs_the_same_length(each: embsql.Database) -> None:

@@ -22,7 +22,7 @@ from embsql.data import Interactions
 from embsql.run import Columns, Run
 from embsql.shells.cli import main
 from embsql.sources.prepare import prepare
-from embsql.sources.side_inputs import features
+from embsql.sources.side_inputs import by_id
 from embsql.sources.source import source as as_source
 
 PAIRS = [(i % 5, f"i{i % 7}") for i in range(35)]
@@ -638,7 +638,7 @@ def test_numbers_of_16_bits_are_read(base: embsql.Database, kind: pa.DataType) -
     table = pa.table({"item_id": ["i0", "i1", "i2"], "known": halves})
     ids = pa.array(["i0", "i1", "i2"])
     given = as_source(table, "item_features")
-    rows = features(base.engine, given, "item_id", "item_features", ids)
+    rows = by_id(base.engine, given, "item_id", "item_features").of(ids)
     known = rows["known"].to_pylist()
     assert [one[0] if isinstance(one, list) else one for one in known] == numbers
 
@@ -860,7 +860,7 @@ def test_a_name_is_not_ambiguous_for_another_that_is_like_it(
 def test_ids_of_features_that_come_twice_are_ambiguous(base: embsql.Database) -> None:
     rows = "SELECT 1 AS item_id, 2 AS item_id, 3 AS price"
     with pytest.raises(errors.SourceFailed, match="several columns called item_id"):
-        features(base.engine, rows, "item_id", "item_features", pa.array(["1"]))
+        by_id(base.engine, rows, "item_id", "item_features")
 
 
 @pytest.mark.parametrize("name", ["f[1].csv", "f*.csv", "f?.csv"])

@@ -31,8 +31,10 @@ class Command(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """What it takes, its help last."""
-        own, rest = len(self.params), super().get_params(ctx)
-        return [*rest[:own], *map(_as_option, declared(self._options)), *rest[own:]]
+        own = len(self.params)
+        rest = super().get_params(ctx)
+        options = map(_as_option, declared(self._options))
+        return [*rest[:own], *options, *rest[own:]]
 
 
 @cache
