@@ -139,6 +139,34 @@ def test_a_command_outlives_the_connection_that_made_it_known(
         second.ask(statement)
 
 
+def test_a_command_stays_while_one_of_two_handles_is_open() -> None:
+    """The caller's own SQL asks for it, by a connection that embsql sees nothing of."""
+    with duckdb.connect() as con:
+        first = embsql.connect(con)
+        second = embsql.register(con)
+        con.execute("BEGIN")
+        first.close()
+        for statement in ("ROLLBACK", "SELECT 1"):
+            con.execute(statement).fetchall()
+            with pytest.raises(duckdb.Error, match='no model named "m"'):
+                con.execute("CALL embsql.unwatch('m')")
+        second.close()
+        with pytest.raises(duckdb.CatalogException, match="embsql_command"):
+            con.execute("CALL embsql.unwatch('m')")
+
+
+def test_a_closed_file_leaves_its_command_to_a_connection_given(tmp_path) -> None:
+    path = str(tmp_path / "shop.duckdb")
+    opened = embsql.connect(path)
+    with pytest.raises(errors.EmbsqlError, match='named "m"'):
+        opened.ask(UNWATCH)
+    own = duckdb.connect(path, config={"storage_compatibility_version": "v1.4.0"})
+    with own as con, embsql.connect(con), embsql.connect(":memory:"):
+        opened.close()
+        with pytest.raises(duckdb.Error, match='no model named "m"'):
+            con.execute(UNWATCH)
+
+
 def test_every_command_has_a_name_in_sql(con) -> None:
     names = con.execute(
         "SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'"

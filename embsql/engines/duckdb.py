@@ -30,7 +30,13 @@ from embsql.engines._duckdb_connection import (
 )
 from embsql.engines._duckdb_sources import DuckDBSources
 from embsql.engines.columns import quote
-from embsql.errors import CannotInstall, InvalidArgument, ReadOnly, SourceFailed
+from embsql.errors import (
+    CannotInstall,
+    EmbsqlError,
+    InvalidArgument,
+    ReadOnly,
+    SourceFailed,
+)
 from embsql.run import Columns
 
 if TYPE_CHECKING:
@@ -61,6 +67,7 @@ QUERY = re.compile(
 # type of function -> what drops it
 MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}
 
+Command = Callable[[list[str | None]], list[str | None]]
 Done = TypeVar("Done")
 OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
 # Threads with connections of their own to one file share its functions: one looks and makes it.
@@ -100,9 +107,10 @@ class DuckDB:
         self.label = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
         self._begun = False  # by `transaction`, which commits what is done in it
-        self._command: Callable[[list[str | None]], list[str | None]] | None = None
-        self._has_made_it_known = False
+        self._command: Command | None = None
         self._known_since: int | None = None  # of `withdrawals`
+        # Has the function that this made known, whatever its own connection is in the midst of.
+        self._holder: duckdb.DuckDBPyConnection | None = None
         self._caller = (
             open_connection(target, read_only) if isinstance(target, str) else target
         )
@@ -236,6 +244,7 @@ class DuckDB:
 
     def close(self) -> None:
         """Give back what was opened here; others would call a function that is gone with it."""
+        OPEN.discard(self)
         self.withdraw()
         self._own.close()
         if self._owned:
@@ -264,6 +273,7 @@ class DuckDB:
                 rewrite(Path(self.path).resolve())
         finally:
             self._own = self._caller = open_connection(self.path, read_only=False)
+            OPEN.add(self)
 
     # --- what only DuckDB needs ------------------------------------------------------------------
 
@@ -271,14 +281,14 @@ class DuckDB:
         """Another connection to the same database, for another thread or from within a function."""
         return using(self._caller.cursor(), self._in_use)
 
-    def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
+    def offer(self, command: Command) -> None:
         """Make a Python function callable as embsql_command.
 
         The database has it once, whoever connects again.
 
         Raises CannotInstall where a macro of that name would be called in its place.
         """
-        listed = set() if self.path == ":memory:" else self._namesakes()
+        listed = set() if self.path == ":memory:" else _namesakes(self._own)
         for kind in listed & set(MACROS):
             reason = (
                 f"it has a macro embsql_command of its own. Drop it: {MACROS[kind]} "
@@ -295,22 +305,13 @@ class DuckDB:
             return
         with OF_THE_PROCESS:
             self._known_since = DuckDB.withdrawals
+            holder = self.second()
             # another connection's is there until that is closed, which `withdrawals` says
-            if not self._namesakes():
-                self._make(self._command)
-
-    def _make(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
-        # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a
-        # silent NULL.
-        self._own.create_function(  # type: ignore[call-overload]  # its enum moved in 2.0
-            "embsql_command",
-            command,
-            ["VARCHAR[]"],
-            "VARCHAR[]",
-            side_effects=True,
-            null_handling="special",
-        )
-        self._has_made_it_known = True
+            if _namesakes(holder):
+                holder.close()
+            else:
+                _make(holder, self._command)
+                self._holder = holder
 
     def _with_command(self, sql: str, work: Callable[[], Done]) -> Done:
         """What comes of SQL, with embsql_command where it is called.
@@ -328,20 +329,6 @@ class DuckDB:
         self._make_known()
         return work()
 
-    def _namesakes(self) -> set[str]:
-        """What kinds of functions there are that a call of embsql_command may reach.
-
-        Most often there is none, which a call says sooner than the list of all functions.
-        """
-        try:
-            self._own.execute(CALLED).fetchall()
-        except duckdb.CatalogException as error:
-            if ABSENT in str(error):
-                return set()
-        except duckdb.BinderException:
-            pass  # one with other arguments
-        return {kind for (kind,) in self._own.execute(NAMESAKES).fetchall()}
-
     def show(self, name: str, rows: pa.Table) -> None:
         """Let a table in memory be read under a name for as long as this is open."""
         try:
@@ -354,13 +341,31 @@ class DuckDB:
             raise SourceFailed(reason=reason_of(error)) from None
 
     def withdraw(self) -> None:
-        """Take embsql_command back; only the connection that offered it can."""
-        if not self._has_made_it_known:
+        """Take embsql_command back; only the connection that made it can.
+
+        Whoever else has one of these open on that database makes it anew, at once for SQL that
+        comes by a caller's own connection.
+        """
+        if self._holder is None:
             return
         with OF_THE_PROCESS:
             with suppress(duckdb.Error):
-                self._own.remove_function("embsql_command")
+                self._holder.remove_function("embsql_command")
             DuckDB.withdrawals += 1
+        self._holder.close()
+        self._holder = None
+        for other in OPEN - {self}:
+            other.take_over()
+
+    def take_over(self) -> None:
+        """Make embsql_command known, as whoever did before has closed, if a caller's SQL may ask.
+
+        In a database of another name nothing is missing.
+        """
+        # its connection may be closed
+        with suppress(duckdb.Error, EmbsqlError):
+            if not self._owned:
+                self._make_known()
 
     # --- what callers name -----------------------------------------------------------------------
 
@@ -386,3 +391,32 @@ class DuckDB:
     ) -> pa.Table:
         """See `DuckDBSources.gather`."""
         return self._sources.gather(text, ids, weight)
+
+
+def _make(holder: duckdb.DuckDBPyConnection, command: Command) -> None:
+    """Have a connection make embsql_command, which is there as long as that is open."""
+    # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a
+    # silent NULL.
+    holder.create_function(  # type: ignore[call-overload]  # its enum moved in 2.0
+        "embsql_command",
+        command,
+        ["VARCHAR[]"],
+        "VARCHAR[]",
+        side_effects=True,
+        null_handling="special",
+    )
+
+
+def _namesakes(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """What kinds of functions there are that a call of embsql_command may reach.
+
+    Most often there is none, which a call says sooner than the list of all functions.
+    """
+    try:
+        connection.execute(CALLED).fetchall()
+    except duckdb.CatalogException as error:
+        if ABSENT in str(error):
+            return set()
+    except duckdb.BinderException:
+        pass  # one with other arguments
+    return {kind for (kind,) in connection.execute(NAMESAKES).fetchall()}
