@@ -512,11 +512,14 @@ SELECT run.run_id FROM embsql.run_records AS run ORDER BY run.run_id ASC
 DELETE FROM embsql.models WHERE model_name = $model_name
 
 -- watch: where a model's new events are
-INSERT INTO embsql.watches (model_name, source_sql, user_col, item_col, weight_col, time_col, watched_at)
-VALUES ($model_name, $source, $user, $item, $weight, $time, embsql_internal.utc_now())
+INSERT INTO embsql.watches (
+    model_name, source_sql, user_col, item_col, weight_col, time_col, watched_at, read_run, refused_events
+)
+VALUES ($model_name, $source, $user, $item, $weight, $time, embsql_internal.utc_now(), $run_id, $refused_events)
 ON CONFLICT (model_name) DO UPDATE SET
     source_sql = excluded.source_sql, user_col = excluded.user_col, item_col = excluded.item_col,
-    weight_col = excluded.weight_col, time_col = excluded.time_col, watched_at = excluded.watched_at
+    weight_col = excluded.weight_col, time_col = excluded.time_col, watched_at = excluded.watched_at,
+    read_run = excluded.read_run, refused_events = excluded.refused_events
 
 -- drop_watch: a model has none any more
 DELETE FROM embsql.watches WHERE model_name = $model_name

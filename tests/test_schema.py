@@ -66,6 +66,7 @@ FROZEN = {
     "0047_auto.sql": "1d2352316073c4a6bab54b31396c7ae1",
     "0047_trials.postgres.sql": "61507d99981845e382ebe01611723c4f",
     "0049_ordinal.postgres.sql": "24630a788e4eb063a67a11c0026d46da",
+    "0052_refused.duckdb.sql": "e08550617dea4845a8d96b62157df42b",
 }
 
 

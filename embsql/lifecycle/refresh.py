@@ -81,6 +81,7 @@ class Change:
     """What is new to a run."""
 
     fresh: Interactions
+    findings: list[Finding]  # of the rows that it came of
     histories: Interactions  # all pairs of the users concerned, with unknown items too
     folded: Folded  # these users
     sequences: Table | None  # what a network reads of them now, of the run that is made
@@ -141,8 +142,8 @@ def _made(
     new_items = len(fresh_items) - int(fold.items.known(fresh_items).sum())
     lease.heartbeat()
     log.enter(engine, WRITING)
-    found = Finding("items without a vector", "warning", new_items, None, HINT)
-    write_findings(engine, run, [found] if new_items else [])
+    unknown = Finding("items without a vector", "warning", new_items, None, HINT)
+    write_findings(engine, run, change.findings + [unknown] * bool(new_items))
     retry(engine, lambda: _write(engine, record, run, change))
     engine.index(int(run.run_id or 0))
     log.enter(engine, None)
@@ -163,7 +164,10 @@ def _as_it_was(engine: Engine, run: Run, parent: int) -> Refreshed:
 
 def _change(engine: Engine, record: Record, run: Run, fold: Foldable) -> Change | None:
     """What is new to a run, for the one that is made of it; None where nothing is."""
-    fresh = fresh_pairs(engine, record, fold)
+    found = fresh_pairs(engine, record, fold)
+    if found.problem:
+        write_findings(engine, run, found.findings)
+    fresh = found.some()
     if fresh is None:
         return None
     rows = fold.rows(engine, fresh)
@@ -171,9 +175,9 @@ def _change(engine: Engine, record: Record, run: Run, fold: Foldable) -> Change 
     folded = fold.fold_in(engine, histories)
     every = fold.coded(rows, fresh.users, _vocabulary(rows["item_id"]))
     if fold.max_length is None:
-        return Change(fresh, every, folded, None)
+        return Change(fresh, found.findings, every, folded, None)
     sequences = history_rows(run, histories, fold.max_length)
-    return Change(fresh, every, folded, sequences)
+    return Change(fresh, found.findings, every, folded, sequences)
 
 
 def _vocabulary(ids: pa.ChunkedArray) -> pa.StringArray:
@@ -286,14 +290,16 @@ def _retrained(engine: Engine, record: dict[str, Any]) -> Refreshed:
         warm_start=plan.algorithm.warm_starts,
         search_cells=bool(query_named(engine, "cells_of", run_id=record["run_id"])),
     )
-    run = complete(engine, plan, lambda _: _all_there_is(engine, plan, record))
+    run = complete(engine, plan, lambda run: _all_there_is(engine, plan, record, run))
     return Refreshed(int(run.run_id or 0), retrained=True)
 
 
-def _all_there_is(engine: Engine, plan: Plan, record: Record) -> Interactions:
+def _all_there_is(engine: Engine, plan: Plan, record: Record, run: Run) -> Interactions:
     """What a run was trained on and all that is new, also items, with its side inputs."""
     fold = foldable(engine, int(record["run_id"]))
-    fresh = fresh_pairs(engine, record, fold)
+    found = fresh_pairs(engine, record, fold)
+    write_findings(engine, run, found.findings)
+    fresh = found.some()
     past = pages(engine, "interactions", fold.run_id)
     parts = [page.drop_columns(["run_id"]).cast(PAIRS) for page in past]
     rows = pa.concat_tables(parts if fresh is None else [*parts, rows_of(fresh)])

@@ -29,7 +29,7 @@ from embsql.lifecycle.folding import Foldable, foldable
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.run import Columns, Run
-from embsql.sources.prepare import newest_time, prepare
+from embsql.sources.prepare import Prepared, newest_time, prepare
 from embsql.sources.source import Given, Source, lasting
 from embsql.sqlfiles.files import statements
 
@@ -104,8 +104,8 @@ def check_dated(record: Record) -> None:
         raise RunWithoutTimes(name=record["model_name"], run_id=record["run_id"])
 
 
-def fresh_pairs(engine: Engine, record: Record, fold: Foldable) -> Interactions | None:
-    """What a run's watched source has since, with the ids of all; None where nothing is new.
+def fresh_pairs(engine: Engine, record: Record, fold: Foldable) -> Prepared:
+    """What a run's watched source has since, with the ids of all, and what was found in it.
 
     Raises RunWithoutTimes, and what reading the source raises.
     """
@@ -135,7 +135,10 @@ def _take(engine: Engine, record: Record, source: str, columns: Columns) -> None
         options = {f"{key}_col": name for key, name in asdict(columns).items() if name}
         execute_named(engine, "watch", **named, options=json.dumps(options))
         return
-    rows = _fresh_users(engine, record, source, columns)
+    fold = foldable(engine, int(record["run_id"]))
+    found = _read(engine, record, fold, source, columns)
+    rows = _fresh_users(engine, record, fold, found.some())
+    named |= {"run_id": record["run_id"], "refused_events": found.without_weight}
 
     def attempt() -> None:
         with engine.transaction():
@@ -148,11 +151,9 @@ def _take(engine: Engine, record: Record, source: str, columns: Columns) -> None
 
 
 def _fresh_users(
-    engine: Engine, record: Record, source: str, columns: Columns
+    engine: Engine, record: Record, fold: Foldable, fresh: Interactions | None
 ) -> dict[str, Any]:
-    """The rows of embsql.fresh_users for a run."""
-    fold = foldable(engine, int(record["run_id"]))
-    fresh = _read(engine, record, fold, source, columns)
+    """The rows of embsql.fresh_users for a run, of what is new to it, if anything is."""
     if fresh is None:
         return {"run_id": np.empty(0, np.int64)}
     rows = fold.rows(engine, fresh)
@@ -185,8 +186,8 @@ def _vectors(vectors: Any, missing: Any) -> pa.ListArray:
 
 def _read(
     engine: Engine, record: Record, fold: Foldable, source: str, columns: Columns
-) -> Interactions | None:
-    """The pairs of a source that are newer than a run; None where nothing is."""
+) -> Prepared:
+    """The pairs of a source newer than a run. Raises OtherTimes, and what `prepare` raises."""
     run = Run(run_id=record["run_id"], model_name=record["model_name"])
     newest = record["newest_event"] if engine.embedded else None  # a server's are
     found = prepare(
@@ -198,14 +199,12 @@ def _read(
         ordered=fold.reads_repeats,
         since=newest,
     )
-    if isinstance(found.problem, NoRows):
-        if newest is not None:
-            _check_unit(record, newest_time(engine, source, columns))
-        return None
-    fresh = found.interactions()
-    if newest is not None:
-        _check_unit(record, fresh.newest_event(int(time.time() * 1e6)))
-    return fresh
+    if newest is None or (found.problem and not isinstance(found.problem, NoRows)):
+        return found
+    fresh = found.some()
+    last = fresh.newest_event(int(time.time() * 1e6)) if fresh else None
+    _check_unit(record, last if fresh else newest_time(engine, source, columns))
+    return found
 
 
 def _check_unit(record: Record, found: int | None) -> None:

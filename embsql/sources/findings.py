@@ -19,6 +19,7 @@ from embsql.features.vectors import is_vector
 SPACES = (
     " \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 )
+MISSING_WEIGHT = "missing weight"
 OUTLIER = 1000  # a weight this many times the median is worth a warning
 
 
@@ -123,7 +124,7 @@ def of_rows(summary: dict[str, Any], explicit: bool) -> Iterator[Finding]:
     yield finding("missing user id", summary["no_user"], "warning", left_out)
     yield finding("missing item id", summary["no_item"], "warning", left_out)
     yield finding(
-        "missing weight",
+        MISSING_WEIGHT,
         summary["null_weight"],
         "warning",
         "left out; filter NULL out in the SELECT",

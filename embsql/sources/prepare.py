@@ -11,12 +11,19 @@ import numpy as np
 
 from embsql.data import Events, Interactions
 from embsql.engines import Engine
-from embsql.errors import EmbsqlError, InvalidArgument, SourceFailed, SourceWithoutTimes
+from embsql.errors import (
+    EmbsqlError,
+    InvalidArgument,
+    NoRows,
+    SourceFailed,
+    SourceWithoutTimes,
+)
 from embsql.freed import give_back
 from embsql.options import shown
 from embsql.run import Columns, Run
 from embsql.sources.coding import CodedRows, Rows, code, read_rows, summary
 from embsql.sources.findings import (
+    MISSING_WEIGHT,
     Finding,
     id_facts,
     of_ids,
@@ -46,6 +53,17 @@ class Prepared:
         if self.data is None:
             raise self.problem or EmbsqlError(message="the source could not be read")
         return self.data
+
+    def some(self) -> Interactions | None:
+        """The interactions; None where no row can be used. Raises what else is wrong with them."""
+        return None if isinstance(self.problem, NoRows) else self.interactions()
+
+    @property
+    def without_weight(self) -> int:
+        """Number of rows that were left out for want of a weight."""
+        return sum(
+            one.affected for one in self.findings if one.check_name == MISSING_WEIGHT
+        )
 
 
 def prepare(

@@ -561,8 +561,11 @@ SELECT fresh.user_id, fresh.items, fresh.events, fresh.newest_event, fresh.embed
 FROM embsql.fresh_users AS fresh
 WHERE fresh.run_id = of_run;
 
--- How many rows that a run has not seen count for nothing: none, as embsql.watch refuses weights that training refuses.
-CREATE OR REPLACE MACRO embsql_internal.refused_events(of_run) AS CAST(0 AS BIGINT);
+-- How many rows that a run has not seen count for nothing: those without a weight, as embsql.watch has read them. Of other
+-- weights that training refuses embsql.watch is an error.
+CREATE OR REPLACE MACRO embsql_internal.refused_events(of_run) AS (
+    SELECT CAST(coalesce(sum(kept.refused_events), 0) AS BIGINT) FROM embsql.watches AS kept WHERE kept.read_run = of_run
+);
 
 -- How many new pairs of user and item there are, as embsql.watch has read them.
 CREATE OR REPLACE MACRO embsql_internal.new_pairs(of_run) AS (

@@ -201,7 +201,7 @@ BEGIN
             FROM %s AS given
             WHERE %s AND %s
         ) AS known
-        WHERE known.user_id IS NOT NULL AND known.item_id IS NOT NULL AND known.weight IS NOT NULL',
+        WHERE known.user_id IS NOT NULL AND known.item_id IS NOT NULL',
         person.name, '', item.name, '',
         embsql_internal.weight_expression(kept.model_name, amount.name, amount.type),
         embsql_internal.time_expression(kept.model_name, moment.name, moment.type), relation,
@@ -298,8 +298,8 @@ BEGIN
     IF query IS NOT NULL THEN
         EXECUTE 'SELECT count(*) FROM (' || query || ') AS known WHERE '
             || CASE
-                WHEN embsql_internal.is_rated(run) THEN 'abs(known.weight) > 3.4028234e38'
-                ELSE 'known.weight <= -1e-37 OR known.weight > 3.4028234e38'
+                WHEN embsql_internal.is_rated(run) THEN 'abs(known.weight) <= 3.4028234e38 IS NOT TRUE'
+                ELSE 'known.weight BETWEEN -1e-37 AND 3.4028234e38 IS NOT TRUE'
             END
         INTO found;
     END IF;

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import embsql
 from embsql.errors import (
+    BadWeights,
     EmbsqlError,
     InvalidArgument,
     NotWatched,
@@ -597,6 +598,50 @@ def test_weights_that_training_refuses_count_for_nothing(shop: embsql.Database) 
     assert {row["source"] for row in recommended(shop, "u04")} == {"model"}
     ask = "SELECT events, refused_events FROM embsql.freshness('shop')"
     assert shop.engine.rows(ask) == [{"events": 0, "refused_events": 3}]
+
+
+def test_rows_without_a_weight_are_counted(shop: embsql.Database) -> None:
+    """They count for nothing, in a training too, whose report says so."""
+    shop.engine.run(
+        "CREATE TABLE weighted AS SELECT *, CAST(1 AS double precision) AS weight FROM events"
+    )
+    late = "CAST('2026-02-01' AS timestamp)"
+    shop.engine.run(f"INSERT INTO weighted VALUES ('u04', 'i02', {late}, NULL)")
+    shop.watch("shop", "weighted")
+    ask = "SELECT events, refused_events FROM embsql.freshness('shop')"
+    assert shop.engine.rows(ask) == [{"events": 0, "refused_events": 1}]
+    assert shop.refresh("shop").users == 0
+    shop.engine.run(f"INSERT INTO weighted VALUES ('u05', 'i02', {late}, 1)")
+    caught_up(shop)
+    assert shop.engine.rows(ask) == [{"events": 1, "refused_events": 1}]
+    assert shop.refresh("shop").users == 1
+    caught_up(shop)
+    assert shop.engine.rows(ask) == [{"events": 0, "refused_events": 0}]
+
+
+@pytest.mark.parametrize("shop", ["duckdb"], indirect=True)
+def test_a_refresh_reports_what_it_found(shop: embsql.Database) -> None:
+    shop.engine.run(
+        "CREATE TABLE weighted AS SELECT *, CAST(1 AS double precision) AS weight FROM events"
+    )
+    shop.watch("shop", "weighted")
+    insert_weighted = (
+        "INSERT INTO weighted VALUES ('u04', 'i02', TIMESTAMP '2026-02-01', $w)"
+    )
+    report = (
+        "SELECT \"check\", rows FROM embsql.validation('shop') "
+        "WHERE severity IN ('error', 'warning')"
+    )
+    for weight in (1.0, None, -1.0):
+        shop.engine.run(insert_weighted, w=weight)
+    with pytest.raises(BadWeights, match=r"negative: 1, .* weight -1\.0"):
+        shop.refresh("shop")
+    refused = {"check": "negative weight", "rows": 1}
+    missing = {"check": "missing weight", "rows": 1}
+    assert shop.engine.rows(report) == [refused, missing]
+    shop.engine.run("DELETE FROM weighted WHERE weight < 0")
+    assert shop.refresh("shop").users == 1
+    assert shop.engine.rows(report) == [missing]
 
 
 @pytest.mark.parametrize("shop", ["duckdb"], indirect=True)

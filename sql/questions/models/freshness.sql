@@ -6,9 +6,9 @@
 -- mean of 1 - cosine between trained and folded vectors (of all in DuckDB, of a fixed sample of a hundred in
 -- PostgreSQL). staleness is the share of events about new items, which no folding in brings, plus user_share times
 -- shift, for users whose neighborhood the items have not followed: retrain when it grows beyond what you can bear, for
--- example 0.1. refused_events are rows that count for nothing, as training would refuse their weights: negative ones that
--- are no ratings, and those that are not finite (in DuckDB an error of embsql.watch). In DuckDB this is as of the last embsql.watch. Where the source orders events by whole numbers, these
--- stand as microseconds since 1970. Without a watched source, or new events, figures are 0 and newest_event is NULL.
+-- example 0.1. refused_events are rows that count for nothing for want of a weight, or as training would refuse it:
+-- negative ones that are no ratings, and those that are not finite (in DuckDB an error of embsql.watch). In DuckDB this
+-- is as of the last embsql.watch. Where the source orders events by whole numbers, these stand as microseconds since 1970. Without a watched source, or new events, figures are 0 and newest_event is NULL.
 -- example: SELECT run_id, events, users, new_users, new_items, staleness FROM embsql.freshness('shop');
 WITH fresh AS MATERIALIZED (
   SELECT user_now.user_id, user_now.items, user_now.events, user_now.newest_event, user_now.embedding
