@@ -88,6 +88,9 @@ class Auto:
     """
 
     name: ClassVar[str] = "auto"
+    # options of training that go with nothing else, and those that do not go with it
+    only: ClassVar[tuple[str, ...]] = ("budget", "search")
+    without: ClassVar[tuple[str, ...]] = ("n_trials", "warm_start", "checkpoint_dir")
     help: ClassVar[str] = "embsql algorithms auto"
 
     # length of the vectors of every candidate; none: several are tried

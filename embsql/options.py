@@ -191,14 +191,18 @@ def construct(cls: type[Class], values: Mapping[str, Any]) -> Class:
     )
 
 
-def check_names(owner: Any, given: Iterable[str], known: Iterable[str]) -> None:
+def check_names(
+    owner: Any, given: Iterable[str], known: Iterable[str], refused: Iterable[str] = ()
+) -> None:
     """Raise UnknownOption for the first name that is not known.
 
-    With the name that may have been meant.
+    With the name that may have been meant. Those that are `refused` later for what they are given
+    with are no unknown ones, and are not proposed.
     """
-    names = list(known)
+    unlisted = set(refused)
+    names = [name for name in known if name not in unlisted]
     for name in given:
-        if name not in names:
+        if name not in names and name not in unlisted:
             raise UnknownOption(
                 owner=owner.name,
                 name=word(name),

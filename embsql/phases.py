@@ -29,12 +29,18 @@ class Phases:
         self._seconds: dict[str, float] = {}  # of the phases so far, in order
         self._entered: str | None = READING
         self._compilations = 0  # under way
+        self._part = ""
 
     def enter(self, phase: str | None) -> None:
         """Begin a phase; with None the last one ends."""
         with LOCK:
             self._count()
             self._entered = phase
+            self._part = ""
+
+    def work_on(self, part: str) -> None:
+        """Say which part of the phase begins, for whoever looks on."""
+        self._part = part
 
     def compile(self, change: int) -> None:
         """So many compilations more, or fewer, are under way."""
@@ -57,8 +63,9 @@ class Phases:
 
     @property
     def word(self) -> str:
-        """The phase now; nothing when the run is over."""
-        return self.current or ""
+        """The phase now, and which part of it; nothing when the run is over."""
+        current = self.current
+        return " ".join(filter(None, (current, self._part))) if current else ""
 
     @property
     def elapsed(self) -> float:

@@ -85,12 +85,16 @@ def test_ten_questions_on_a_file(tmp_path) -> None:
         for n in range(3000)
     ]
     path.write_text("client_no,track,plays,played_at\n" + "\n".join(lines))
-    said: list[str] = []
-    run_demo(str(tmp_path / "d.duckdb"), str(path), {}, said.append)
+    database = str(tmp_path / "d.duckdb")
+    words = ["--db", database, "demo", "--data", str(path), "--algorithm", "svd"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
     assert (
         "user_col = client_no, item_col = track, weight_col = plays, time_col = played_at"
-        in "\n".join(said)
+        in done.output
     )
+    with embsql.connect(database) as trained:
+        assert trained.models()["algorithm"].to_pylist() == ["svd"]
 
 
 @pytest.mark.parametrize(

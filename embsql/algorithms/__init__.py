@@ -152,4 +152,10 @@ def check_option_names(algorithm: str, given: Iterable[str]) -> None:
     """Raise UnknownOption for the first name that is no option of training or the algorithm."""
     own = [option.name for option in options.declared(manual(algorithm))]
     common = [option.name for option in options.declared(Train)]
-    options.check_names(manual(algorithm), given, own + common)
+    refused = refused_with(algorithm)
+    options.check_names(manual(algorithm), given, own + common, refused)
+
+
+def refused_with(algorithm: str) -> tuple[str, ...]:
+    """The options of training that do not go with an algorithm, or with auto."""
+    return Auto.without if algorithm == Auto.name else Auto.only

@@ -113,20 +113,24 @@ class CreateModel:
         """The error about an option under the name that the statement gives it, or would."""
         if not isinstance(error, InvalidArgument | BadSearch | MissingColumn):
             return error
-        usual: dict[str, str] = THERE if self.as_there else {}
-        named = {
-            key: str(error.values[key])
-            for key in ("name", "option")
-            if key in error.values
-        }
         words = {
-            key: self.words.get(name, usual.get(name, name))
-            for key, name in named.items()
+            key: self._in_words(str(error.values[key]))
+            for key in ("name", "option", "allowed")
+            if key in error.values
         }
         kind: type[EmbsqlError] = (
             BadHparam if isinstance(error, BadSearch) else type(error)
         )
         return kind(**error.values | words)
+
+    def _in_words(self, text: str) -> str:
+        """A text with options, and algorithm auto, as the statement has them, or would."""
+        is_theirs = self.as_there or any(
+            name in ALIASES for name in self.words.values()
+        )
+        names = (THERE if is_theirs else {}) | self.words
+        typed = re.sub(r"\w+", lambda found: names.get(found[0], found[0]), text)
+        return typed.replace("algorithm auto", "model_type = 'auto'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +256,14 @@ def _check_names(algorithm: str, given: dict[str, Any]) -> None:
             raise BadStatement(reason=f"{name} has no counterpart here; {ABSENT[name]}")
     cls = algorithms.manual(algorithm)
     own = [option.name for kind in (cls, Train) for option in options.declared(kind)]
-    options.check_names(cls, given, [*ALIASES, *own, *COMMON, "data_split_method"])
+    named_there = [there for there, ours in ALIASES.items() if ours in own]
+    refused = algorithms.refused_with(algorithm)
+    options.check_names(
+        cls,
+        given,
+        [*named_there, *own, *COMMON, "data_split_method"],
+        [*refused, *(THERE[name] for name in refused if name in THERE)],
+    )
 
 
 def _check_once(given: dict[str, Any]) -> None:

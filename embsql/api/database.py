@@ -283,20 +283,30 @@ class Database:
         from embsql.lifecycle.plan import SIDE_INPUTS, Plan
         from embsql.lifecycle.train import train_model
         from embsql.lifecycle.train_in_spark import train_in_spark
+        from embsql.sources.prepare import has_times
 
         wanted = _read(Train, locals())
         algorithms.check_option_names(algorithm, options)
-        found = read_algorithm(self.engine, model_name, algorithm, options, wanted)
+        read = sources.source(source, "source")
+        columns = Columns(
+            wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col
+        )
+
+        def is_timed() -> bool:
+            with engines.open_or_reuse(source_db, self.engine) as reader:
+                return has_times(reader, read, columns)
+
+        found = read_algorithm(
+            self.engine, model_name, algorithm, options, wanted, is_timed
+        )
         sides = {
             name: sources.optional(getattr(wanted, name), name) for name in SIDE_INPUTS
         }
         plan = Plan(
             model_name,
-            sources.source(source, "source"),
+            read,
             found.algorithm,
-            Columns(
-                wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col
-            ),
+            columns,
             seed=wanted.seed,
             threads=wanted.threads or usable_cores(),
             device=wanted.device,

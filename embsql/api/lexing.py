@@ -166,7 +166,7 @@ class Reader:
         ]
 
     def value(self) -> Any:
-        """A string, number, TRUE, FALSE or NULL.
+        """A string, number, INTERVAL, TRUE, FALSE or NULL.
 
         Several values to search: a list, or BigQuery ML's functions.
         """
@@ -176,7 +176,16 @@ class Reader:
             return self._within(self._list)
         if self.skip("HPARAM_RANGE", "("):
             return self._within(self._range)
+        if self.skip("INTERVAL"):
+            return self._interval()
         return self._scalar()
+
+    def _interval(self) -> str:
+        """A duration in words: INTERVAL 5 MINUTE, INTERVAL '5 minutes'."""
+        amount = str(self._scalar())
+        token = self.peek()
+        has_unit = token is not None and token.lastgroup == "word"
+        return f"{amount} {self.word('a unit')}" if has_unit else amount
 
     def rest(self) -> str:
         """All that follows, as it is written."""

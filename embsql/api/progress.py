@@ -158,7 +158,7 @@ class _Lines:
         self._plan, self._phases, self._show = plan, phases, show
         self._epochs = 0  # done
         self._figures = ""
-        self._shown: str | None = None  # the phase in the last line
+        self._shown: str | None = None  # the phase in the last line, and its part
         self._written = time.monotonic()
 
     def add_epoch(self, number: int, values: dict[str, float]) -> None:
@@ -166,16 +166,16 @@ class _Lines:
         self.write(f": {_epoch(self._plan, number, values)}")
 
     def write(self, figures: str = "") -> None:
-        phase = self._phases.current
+        phase = self._phases.word
         if figures or phase != self._shown:
             self._figures = figures  # those of an epoch stay until its phase is over
         self._shown, self._written = phase, time.monotonic()
         name, seconds = self._plan.model_name, f"{self._phases.elapsed:.1f} s"
-        line = " ".join(filter(None, (name, seconds, self._phases.word)))
+        line = " ".join(filter(None, (name, seconds, phase)))
         self._show(line + self._figures, self._epochs / _total(self._plan))
 
     def write_if_due(self, silence: float) -> None:
-        changed = self._phases.current not in {self._shown, None}
+        changed = self._phases.word not in {self._shown, ""}
         if changed or time.monotonic() - self._written >= silence:
             self.write()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -51,9 +51,14 @@ class Resolved:
 
 
 def read_algorithm(
-    engine: Engine, model_name: str, name: str, given: Mapping[str, Any], options: Train
+    engine: Engine,
+    model_name: str,
+    name: str,
+    given: Mapping[str, Any],
+    options: Train,
+    is_timed: Callable[[], bool],
 ) -> Resolved:
-    """What a caller wants to be trained.
+    """What a caller wants to be trained; whether its source has times is asked for auto alone.
 
     Raises InvalidArgument for what does not go with auto or only with it, and what reading the
     algorithm's options raises.
@@ -64,7 +69,7 @@ def read_algorithm(
         )
         return Resolved(*read_search(name, given, options.n_trials))
     _check(options)
-    wish = _choosing(given, options)
+    wish = _choosing(given, options, is_timed())
     kept = None if options.search else _kept(engine, model_name, wish, options)
     return kept or Resolved(simplest(wish), choosing=wish)
 
@@ -91,7 +96,7 @@ def _check(options: Train) -> None:
         raise InvalidArgument(name="device", allowed=here, value="spark")
 
 
-def _choosing(given: Mapping[str, Any], options: Train) -> Choosing:
+def _choosing(given: Mapping[str, Any], options: Train, times: bool) -> Choosing:
     """What is to be chosen, and what decides it."""
     held = construct(Auto, given)
     own = {
@@ -109,6 +114,7 @@ def _choosing(given: Mapping[str, Any], options: Train) -> Choosing:
         "metric": f"{METRIC}@{headline_of(options.k)}",
         "split": options.split,
         "repeats": options.repeats,
+        "times": times,  # without them nothing is tried that learns from order
         "device": options.device,
         "inputs": [name for name in SIDE_INPUTS if getattr(options, name) is not None],
     }
@@ -163,7 +169,7 @@ def chosen(
             reason=reason,
         )
     algorithm = found.winner.candidate.make()
-    warning = {"warning": found.warning} if found.warning else {}
+    warning = {"warning": found.warning, "run_id": run.run_id} if found.warning else {}
     resolved = plan.resolved(algorithm, choice={**choosing.asked, **warning})
     retry(engine, lambda: _note(engine, resolved, run))
     return resolved, _without_unread(data, algorithm)
@@ -186,9 +192,16 @@ def _without_unread(data: Interactions, algorithm: Algorithm) -> Interactions:
 
 
 def warn(engine: Engine, plan: Plan, run: Run) -> None:
-    """Note where something simple was better than what was chosen for the model."""
-    warning = (plan.choice or {}).get("warning")
+    """Note where something simple was better than what was chosen for the model.
+
+    Figures of a choice that is kept are those of the run that it was made for.
+    """
+    choice = plan.choice or {}
+    warning = choice.get("warning")
     if warning:
+        made_for = choice["run_id"]
+        if made_for != run.run_id:
+            warning = f"on the data of run {made_for}, {warning}"
         run.warning = warning
         found = Finding("algorithm chosen", "warning", 0, hint=warning)
         write_findings(engine, run, [found])

@@ -18,6 +18,7 @@ Clock = Callable[[], float]  # seconds since some instant
 
 UNITS = {"s": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 MINUTE = 60
+ROUNDING = 1e-6  # of binary fractions: 0.3 is not 0.4
 ALLOWED = "a duration above 0, for example '90 seconds', '5 minutes' or '1 hour'"
 
 
@@ -49,7 +50,9 @@ def duration(seconds: float) -> str:
         return f"{math.ceil(seconds / MINUTE)} minutes"
     if seconds >= 10:
         return f"{math.ceil(seconds)} seconds"
-    return f"{seconds:.1f} seconds" if seconds >= 0.1 else f"{seconds:.2g} seconds"
+    if seconds < 0.1:
+        return f"{seconds:.2g} seconds"
+    return f"{math.ceil(seconds * 10 - ROUNDING) / 10:.1f} seconds"
 
 
 @dataclass(frozen=True, slots=True)

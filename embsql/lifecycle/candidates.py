@@ -27,6 +27,10 @@ class Proposal:
     # what a training takes where als with 64 dims takes 1, roughly (docs/decisions/0047)
     cost: float
 
+    def __str__(self) -> str:
+        own = [f"{name} {value}" for name, value in self.options.items()]
+        return ", ".join([self.algorithm, *own])
+
     def make(self) -> Algorithm:
         """The algorithm. Raises BadOption."""
         return algorithms.make(self.algorithm, self.options)

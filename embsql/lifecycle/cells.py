@@ -22,6 +22,7 @@ from embsql.numeric import cells
 from embsql.numeric.cells import Guide
 from embsql.options import Similarity
 from embsql.run import Run
+from embsql.sources.findings import Finding
 
 # of users, and of items: of fewer, all are read in less time than it takes to choose (0046)
 MIN_ROWS = 500_000
@@ -42,6 +43,18 @@ def in_cells(
             yield table, dict(columns)
     for entity in sides:
         yield from _side(entity, sides, run, similarity)
+
+
+def without_cells(engine: Engine, rows: Mapping[str, int]) -> list[Finding]:
+    """That a run has no cells though they were asked for, by how many users and items it has."""
+    if engine.embedded and max(rows.values()) >= MIN_ROWS:
+        return []
+    few = f"{rows['user']} users and {rows['item']} items are read whole in less time"
+    why = f"{few}; cells are made from {MIN_ROWS} on"
+    if not engine.embedded:
+        why = "a server has an index in their place"
+    hint = f"search_cells changes nothing for this run: {why}"
+    return [Finding("search by cells", "info", 0, hint=hint)]
 
 
 def copy_cells(engine: Engine, run_id: int, parent_run: int) -> None:

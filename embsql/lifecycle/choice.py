@@ -121,9 +121,16 @@ def _nothing_done(
     simplest = stopped[0] if stopped else None
     needs = (simplest.needs or 0.0) if simplest else budget
     before = exam.budget.spent - sum(one.seconds for one in stopped)
-    least = max(SLACK * (before + (1 + exam.later) * needs), 2 * budget)
+    trainings = 1 + exam.later
+    # what a model is compared with and was stopped takes its part of more time, too
+    cut = [one for one in tried if one.status == "stopped" and one.needs is None]
+    left = trainings * needs * (trainings / exam.later) ** len(cut)
+    least = max(SLACK * (before + left), 2 * budget)
     reason = f"what came before the candidates took {duration(before)}"
     if simplest:
         name = simplest.candidate.algorithm
-        reason += f", and {name} takes {duration(needs)} or more"
+        took = f"takes {duration(needs)}"
+        if not simplest.is_foreseen:
+            took = f"had ended no epoch after {duration(needs)}, so that more may be needed"
+        reason += f", and {name} {took}"
     return BudgetTooShort(budget=duration(budget), reason=reason, least=duration(least))

@@ -52,6 +52,7 @@ class Tried:
     figures: Float64 | None = field(default=None, compare=False)
     # seconds that one that was stopped takes, as far as is known
     needs: float | None = None
+    is_foreseen: bool = True  # else it takes that and nobody knows how much more
     error: str | None = None
     reason: str | None = None
 
@@ -207,8 +208,9 @@ def _reference(
         return exam.questions.of_ranking(ranked(run), METRIC)
 
     begun = exam.budget.spent
-    found = exam.asked(figures, 1, exam.allowed(()))
     what = Proposal(name, {}, 1)
+    exam.run.phases.work_on(f"trial {number} ({what})")
+    found = exam.asked(figures, 1, exam.allowed(()))
     seconds = exam.budget.spent - begun
     if isinstance(found, Deadline):
         return Tried(number, what, "stopped", seconds, reason=_stopped(found, exam))
@@ -220,6 +222,7 @@ def _attempt(
 ) -> Tried:
     """Train a candidate and ask it."""
     exam.run.check()
+    exam.run.phases.work_on(f"trial {number} ({candidate})")
     algorithm = candidate.make()
     begun = exam.budget.spent
     try:
@@ -237,9 +240,15 @@ def _attempt(
     seconds = exam.budget.spent - begun
     if not isinstance(found, Deadline):
         return Tried(number, candidate, "done", seconds, found)
-    needs = max(found.foreseen or 0.0, seconds)
-    why = _stopped(found, exam)
-    return Tried(number, candidate, "stopped", seconds, needs=needs, reason=why)
+    return Tried(
+        number,
+        candidate,
+        "stopped",
+        seconds,
+        needs=max(found.foreseen or 0.0, seconds),
+        is_foreseen=found.foreseen is not None,
+        reason=_stopped(found, exam),
+    )
 
 
 def _stopped(deadline: Deadline, exam: Exam) -> str:

@@ -33,7 +33,7 @@ from embsql.lifecycle import (
     test_set,
 )
 from embsql.lifecycle.auto import chosen, warn
-from embsql.lifecycle.cells import in_cells
+from embsql.lifecycle.cells import in_cells, without_cells
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (
     Measured,
@@ -57,6 +57,7 @@ from embsql.lifecycle.snapshot import (
     input_hash,
     live_vectors,
     read_snapshot,
+    write_findings,
 )
 from embsql.phases import MEASURING, SEARCHING, TRAINING, WRITING, Phases
 from embsql.run import Listener, Run
@@ -475,6 +476,8 @@ def _write(
         rows = run_rows.tables(run, data, embeddings)
         if plan.search_cells:
             rows = in_cells(engine, run, embeddings.similarity, rows)
+            counted = {"user": data.n_users, "item": data.n_items}
+            write_findings(engine, run, without_cells(engine, counted))
         for table, columns in rows:
             write_table(engine, int(run.run_id or 0), table, columns)
         if embeddings.network or plan.search_cells:

@@ -54,7 +54,11 @@ TOWERS: dict[str, Any] = {**SHOP, "algorithm": "two_tower", "dim": 16, "epochs":
 
 
 def run_demo(
-    path: str, data: str | None, columns: dict[str, str | None], write: Write
+    path: str,
+    data: str | None,
+    columns: dict[str, str | None],
+    write: Write,
+    algorithm: str = "als",
 ) -> None:
     """Train on the generated shop, or on a file, into the database at `path`.
 
@@ -81,6 +85,7 @@ def run_demo(
             )
         trained = database.train(
             "demo",
+            algorithm=algorithm,
             evaluate=True,
             gate=False,
             map=True,

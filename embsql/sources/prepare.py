@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -153,6 +153,14 @@ def _read(
             raise
     facts = engine.source(text, columns, explicit=explicit, whole=True)
     return facts, read_rows(engine, facts | newer)
+
+
+def has_times(engine: Engine, source: Source, columns: Columns) -> bool:
+    """Whether a source has a column of times; one that cannot be read has none."""
+    with suppress(EmbsqlError), reading(engine, source) as (reader, text):
+        known = known_of_source(reader, text, columns, explicit=True)
+        return bool(known["has_time"])
+    return False
 
 
 def newest_time(engine: Engine, source: Source, columns: Columns) -> int | None:

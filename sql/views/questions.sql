@@ -21,7 +21,7 @@ FROM (
       {{ question.chapter | literal }},
       {{ question.arguments | join(", ") | literal }},
       {{ question.answer | literal }},
-      {{ question.doc | literal }},
+      {{ question.doc | replace("\n", " ") | literal }},
       {{ question.demo_example | literal }}
     ){{ "," if not loop.last }}
 {% endfor %}

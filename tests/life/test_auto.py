@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import embsql
 from embsql.algorithms import Algorithm
+from embsql.api.create_model import CreateModel, parse
 from embsql.errors import (
     BadFeatures,
     BudgetTooShort,
@@ -193,7 +194,9 @@ def test_where_nobody_has_a_taste_it_says_so(both) -> None:
         row["hint"] for row in checks if row["severity"] == "warning"
     ]
     again = both.train("m", SOURCE, **QUICK)
-    assert (again.skipped, again.warning) == (True, run.warning)
+    assert again.skipped
+    # figures of before, which another training of what was chosen has too
+    assert again.warning == f"on the data of run {run.run_id}, {run.warning}"
 
 
 def test_the_same_seed_chooses_the_same(shop) -> None:
@@ -277,6 +280,15 @@ def test_it_is_chosen_again_where_that_is_asked_for(shop, other) -> None:
     again = shop.train("m", SOURCE, **other, **QUICK)
     assert again.run_id != first.run_id
     assert statuses(shop).count("done") >= 2
+
+
+def test_it_is_chosen_again_where_the_source_has_times_now(db) -> None:
+    fill(db, of_islands(), timed=True)
+    first = db.train("m", "SELECT user_id, item_id FROM events", **QUICK)
+    again = db.train("m", SOURCE, **QUICK)
+    assert again.run_id != first.run_id
+    assert statuses(db).count("done") >= 2
+    assert db.train("m", SOURCE, **QUICK).skipped
 
 
 def test_what_the_chosen_one_does_not_read_is_left_out(shop, monkeypatch) -> None:
@@ -417,6 +429,83 @@ def test_a_budget_for_nothing(both, clock) -> None:
     hours = clock(als=10.0, svd=20.0)
     assert both.train("m", SOURCE, budget=least, **QUICK).status == "live"
     assert hours.trained[0] == "als"
+
+
+def test_a_budget_that_is_proposed_suffices_where_item_knn_takes_long(
+    shop, clock, monkeypatch
+) -> None:
+    """In the first budget it is stopped at once, in the second it takes as much as it needs."""
+
+    def item_knn(questions: Questions, _: Any, k: int, run: Run) -> Any:
+        for _ in range(10):
+            hours.now += 3.0
+            run.check()
+        return questions.popular(k)
+
+    monkeypatch.setattr(Questions, "item_knn", item_knn)
+    hours = clock(als=10.0, svd=20.0)
+    with pytest.raises(BudgetTooShort) as raised:
+        shop.train("m", SOURCE, budget="4 seconds", **QUICK)
+    hours = clock(als=10.0, svd=20.0)
+    least = str(raised.value.values["least"])
+    assert shop.train("m", SOURCE, budget=least, **QUICK).status == "live"
+    assert statuses(shop)[:3] == ["reference", "reference", "done"]
+
+
+def test_of_one_that_ends_no_epoch_it_is_not_known_what_it_takes(
+    shop, clock, monkeypatch
+) -> None:
+    hours = clock()
+
+    def endless(_algorithm: Algorithm, _data: Any, run: Run) -> None:
+        while True:
+            hours.now += 1.0
+            run.check()
+
+    monkeypatch.setattr(exam, "fit", endless)
+    words = r"als had ended no epoch after 2\.0 seconds, so that more may be needed"
+    with pytest.raises(BudgetTooShort, match=words):
+        shop.train("m", SOURCE, budget="4 seconds", **QUICK)
+
+
+def test_options_that_auto_refuses_are_not_proposed(shop) -> None:
+    with pytest.raises(UnknownOption) as raised:
+        shop.train("m", SOURCE, epochs=3, **QUICK)
+    listed = str(raised.value.values["known"]).split(", ")
+    assert not {"n_trials", "warm_start", "checkpoint_dir"} & set(listed)
+    assert {"budget", "search", "dim"} <= set(listed)
+    with pytest.raises(UnknownOption) as raised:
+        shop.train("m", SOURCE, dims=3)
+    assert not {"budget", "search"} & set(str(raised.value.values["known"]).split(", "))
+
+
+IN_A_STATEMENT = [
+    ("num_trials = 3", "num_trials must be left out with model_type = 'auto'"),
+    ("max_iterations = 3", 'auto has no option "max_iterations"'),
+    ("l2_reg = 3", 'auto has no option "l2_reg"'),
+    ("device = 'spark'", "device must be cpu or cuda with model_type = 'auto'"),
+    (
+        "num_factors = 4, budget = INTERVAL 0 MINUTE",
+        "budget must be a duration above 0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "says"), IN_A_STATEMENT)
+def test_a_statement_is_refused_in_its_words(shop, given: str, says: str) -> None:
+    wanted = f"CREATE MODEL m OPTIONS(model_type = 'auto', {given}) AS {SOURCE}"
+    with pytest.raises(EmbsqlError) as raised:
+        shop.sql(wanted)
+    assert str(raised.value).startswith(says)
+
+
+@pytest.mark.parametrize("written", ["5 MINUTE", "'5 minutes'", "'5' MINUTE"])
+def test_a_statement_has_its_budget_as_an_interval(written: str) -> None:
+    options = f"model_type = 'auto', budget = INTERVAL {written}, dim = 4"
+    wanted = parse(f"CREATE MODEL m OPTIONS({options}) AS {SOURCE}")
+    assert isinstance(wanted, CreateModel)
+    assert wanted.options["dim"] == 4
+    assert read_duration(wanted.options["budget"]) == 300
 
 
 def test_who_else_stops_it_is_obeyed(shop) -> None:
@@ -605,6 +694,7 @@ def test_on_the_command_line(tmp_path) -> None:
     done = CliRunner().invoke(cli.main, ["--db", path, *words, *more])
     assert done.exit_code == 0, done.output
     assert "trial 3 trial_ndcg@10 " in done.output
+    assert " searching trial 3 (als, dim 8, epochs 3)" in done.output
     assert "which was chosen, is below that of what is popular" in done.output
     listed = CliRunner().invoke(cli.main, ["--db", path, "algorithms", "auto"])
     assert "feedback" in listed.output

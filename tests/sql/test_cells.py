@@ -278,6 +278,22 @@ def test_a_life_with_cells(tmp_path, monkeypatch) -> None:
     assert len(found) == 3
 
 
+WHY = "SELECT hint FROM embsql.validation($m) WHERE \"check\" = 'search by cells'"
+
+
+def test_of_few_vectors_it_is_said_that_they_are_read_whole(each) -> None:
+    items = islands(60, "i", 0.5)
+    each.register_embeddings("few", items, search_cells=True)
+    (hint,) = each.ask(WHY, m="few")["hint"].to_pylist()
+    words = "0 users and 60 items" if each.engine.embedded else "a server has an index"
+    assert hint.startswith("search_cells changes nothing for this run: " + words)
+
+
+def test_of_many_vectors_nothing_is_said(world) -> None:
+    assert world.ask(WHY, m="cells").num_rows == 0
+    assert world.ask(WHY, m="all").num_rows == 0
+
+
 def test_who_is_new_to_a_refreshed_run_is_in_no_cell(db, monkeypatch) -> None:
     monkeypatch.setattr(cells, "MIN_ROWS", 1)
     db.engine.run(

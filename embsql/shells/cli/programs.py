@@ -58,6 +58,12 @@ def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
     is_flag=True,
     help="In a PostgreSQL started for the occasion, gone afterwards.",
 )
+@click.option(
+    "--algorithm",
+    default="als",
+    show_default=True,
+    help="What is trained. See: embsql algorithms",
+)
 @click.option("--user-col", help="Name of the user column in --data.")
 @click.option("--item-col", help="Name of the item column in --data.")
 @click.option("--weight-col", help="Name of the weight column in --data.")
@@ -67,7 +73,12 @@ def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
 )
 @click.pass_context
 def demo_(
-    ctx: click.Context, /, data: str | None, postgres: bool, **columns: str | None
+    ctx: click.Context,
+    /,
+    data: str | None,
+    postgres: bool,
+    algorithm: str,
+    **columns: str | None,
 ) -> None:
     """Train on a small generated shop (or your file), ask ten questions, say what is next."""
     from embsql.shells.demo import own_server, run_demo
@@ -77,4 +88,4 @@ def demo_(
         if postgres
         else nullcontext(ctx.obj["db"] or "demo.duckdb") as target
     ):
-        run_demo(target, data, columns, click.echo)
+        run_demo(target, data, columns, click.echo, algorithm)
