@@ -135,9 +135,11 @@ class ZonedTimes(EmbsqlError):
 
 
 class WrongArguments(EmbsqlError):
-    """embsql.{name} takes other arguments: {signature}. See: SELECT example FROM
-    embsql.help('{name}');
-    """
+    """embsql.{name} takes other arguments than {found}: {signature}. {remedy}"""
+
+
+class CalledElsewhere(EmbsqlError):
+    """embsql.{name} is {kind}. For example: {example};"""
 
 
 class UnknownRun(EmbsqlError):

@@ -418,7 +418,8 @@ def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
         ),
         (
             "similar_items('m', 'i', n => 3)",
-            "takes other arguments: similar_items(model text, for_item text, k int",
+            "takes other arguments than ('m', 'i', n => 3): similar_items(model text, "
+            "for_item text, k int",
         ),
     ],
 )
@@ -429,6 +430,80 @@ def test_a_question_that_is_not_there_has_a_neighbor(pg, call: str, says: str) -
         .output
     )
     assert says in said
+
+
+WRONG_CALLS = [
+    (
+        "CALL embsql.promote('m@2', 1)",
+        "embsql.promote takes other arguments than ('m@2', 1): promote(model{text}). "
+        "For example: {call} embsql.promote('m@2');",
+    ),
+    (
+        "SELECT * FROM embsql.rollback()",
+        "embsql.rollback takes other arguments than (): rollback(model{text}). "
+        "For example: {call} embsql.rollback(model => 'shop');",
+    ),
+    (
+        "SELECT * FROM embsql.train('m', sorce => 'a, (b')",
+        "embsql.train takes other arguments than ('m', sorce => 'a, (b'): train(model{text}, ",
+    ),
+    (
+        "SELECT * FROM embsql.recommend('m', n => 3)",
+        "embsql.recommend takes other arguments than ('m', n => 3): recommend(model text, ",
+    ),
+    (
+        "SELECT * FROM embsql.recomend('m', 'u')",
+        'no question named "recomend". Did you mean "recommend"?',
+    ),
+    (
+        "SELECT embsql.promot('m')",
+        'no question named "promot". Did you mean "promote"?',
+    ),
+]
+IN_FILES = [
+    ("SELECT embsql.recommend('m', 'u')", "embsql.recommend is a table, in FROM. For "),
+    ("SELECT embsql.promote('m')", "embsql.promote is a command. For example: CALL "),
+    ("SELECT * FROM embsql.score('m', 'u', 'i')", "embsql.score is one value, asked "),
+    ("SELECT * FROM storge()", "Catalog Error: Table Function with name storge does "),
+    (
+        "SELECT * FROM promote('m', 1)",
+        "Catalog Error: Table Function with name promote",
+    ),
+]
+
+
+@pytest.mark.parametrize(("statement", "says"), WRONG_CALLS)
+def test_a_call_that_fits_nothing_is_answered_with_what_does(
+    each, statement: str, says: str
+) -> None:
+    is_file = each.engine.embedded
+    if not is_file:
+        statement = statement.replace("CALL ", "SELECT ")
+    called = (
+        {"text": "", "call": "CALL"} if is_file else {"text": " text", "call": "SELECT"}
+    )
+    with pytest.raises(errors.EmbsqlError) as raised:
+        each.ask(statement)
+    assert str(raised.value).startswith(says.format(**called))
+
+
+@pytest.mark.parametrize(("statement", "says"), IN_FILES)
+def test_a_call_in_a_file_that_stands_where_it_cannot(
+    db, statement: str, says: str
+) -> None:
+    with pytest.raises(errors.EmbsqlError) as raised:
+        db.rows(statement)
+    assert str(raised.value).startswith(says)
+
+
+def test_what_is_proposed_for_a_call_works(db) -> None:
+    for source in (EVENTS, f"{EVENTS} WHERE i < 4000"):
+        db.train("m", source, algorithm="svd", dim=2)
+    with pytest.raises(errors.WrongArguments) as raised:
+        db.sql("CALL embsql.promote('m@1', TRUE)")
+    assert db.sql(str(raised.value).split("For example: ")[1])[
+        "live_run"
+    ].to_pylist() == [1]
 
 
 def test_who_is_not_there_is_forgotten_already(tmp_path) -> None:

@@ -218,7 +218,6 @@ MISTAKES: list[tuple[str, dict[str, Any]]] = [
     ("SELECT $a", {"a": object()}),
     ("SELECT CAST('x' AS INTEGER)", {}),
     ("SELECT 1; SELEC 2", {}),
-    ("SELECT * FROM embsql.train(1, 2, 3, 4, 5, 6)", {}),
     ("", {}),
     ("SELECT '\0'", {}),
 ]

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
 from embsql import engines
-from embsql.errors import (
-    EmbsqlError,
-    InTransaction,
-    NoMemory,
-    NotInSpark,
-    UnknownQuestion,
-    WrongArguments,
-    ZonedTimes,
-    of_database,
-    suggestion,
-)
+from embsql.errors import EmbsqlError, InTransaction, NoMemory, NotInSpark, of_database
 from embsql.lifecycle import installation
 
 # methods that only ask questions, and so work where runs are but published
@@ -28,7 +17,6 @@ ASKING = ("__init__", "ask", "models", "runs", "sql", "rows", "close")
 # commands that work on runs that are but published, too
 ON_PUBLISHED = ("publish", "materialize")
 Wanted = TypeVar("Wanted")
-NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist")
 
 # methods that work on tables of an earlier version, which a file keeps that is open for reading
 ANY_VERSION = ("doctor", "install")
@@ -50,8 +38,8 @@ ANYWHERE = (
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
-    """A database's own error, and one for want of memory, as embsql's."""
+def plainly(statement: str = "") -> Iterator[None]:
+    """A database's own error, also about a statement, and one for want of memory, as embsql's."""
     try:
         yield
     except Exception as error:
@@ -61,26 +49,25 @@ def plainly() -> Iterator[None]:
         complaint = engines.complaint(error)
         if complaint is None:
             raise
-        raise _uncalled(complaint) or of_database(complaint) from error
+        raise _wrong_call(complaint, statement) or of_database(complaint) from error
 
 
-def _uncalled(complaint: str) -> EmbsqlError | None:
-    """What was meant by the call of a function that a server does not have."""
-    found = NO_FUNCTION.search(complaint)
-    if found is None:
-        return None
-    from embsql.api.commands import COMMANDS
-    from embsql.sqlfiles.questions import questions
+def _wrong_call(complaint: str, statement: str) -> EmbsqlError | None:
+    from embsql.api.wrong_calls import wrong_call  # here: it reads questions
 
-    name = found[1]
-    known = questions()
-    if name in known and "timestamp with time zone[]" in complaint:
-        return ZonedTimes(name=name)
-    if name in known:
-        return WrongArguments(name=name, signature=known[name].signature)
-    if name in COMMANDS:  # with other arguments
-        return None
-    return UnknownQuestion(name=name, suggestion=suggestion(name, [*known, *COMMANDS]))
+    return wrong_call(complaint, statement)
+
+
+def _speaking(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method in whose place of a database's own errors embsql's come."""
+
+    @wraps(method)
+    def spoken(database: Any, *arguments: Any, **options: Any) -> Any:
+        given = [*arguments, *options.values()]
+        with plainly(next((one for one in given if isinstance(one, str)), "")):
+            return method(database, *arguments, **options)
+
+    return spoken
 
 
 def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
@@ -97,7 +84,7 @@ def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
                 checked = _with_tables_of_now(checked)
             anywhere = name in (*ASKING, *ON_PUBLISHED)
             whole = checked if anywhere else _with_a_registry(checked)
-            setattr(cls, name, plainly()(whole))
+            setattr(cls, name, _speaking(whole))
     return cls
 
 
