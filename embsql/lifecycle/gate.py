@@ -228,9 +228,8 @@ def _unpopular(figure: Metric) -> str | None:
         return None
     interval = f"95% interval {figure.ci_low or 0:.4f} to {figure.ci_high or 0:.4f}"
     shown = f"its {figure.metric}@{figure.k} is {figure.value:.4f} ({interval})"
-    return (
-        f"{shown}, does not beat the popularity baseline ({figure.popular_value:.4f})"
-    )
+    baseline = f"the popularity baseline ({figure.popular_value:.4f})"
+    return f"{shown}, which does not beat {baseline}"
 
 
 def _worse(found: Comparison, metric: str, tolerance: float) -> str | None:

@@ -24,13 +24,13 @@ def _of_pictures(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
         if drawn["method"] is None:
             yield (
                 f"The map of {drawn['entity']}s was drawn for this page alone; keep one, and "
-                "compare it with the next run's:",
+                "compare it with the next run's.",
                 f"embsql project {reference} --entity {drawn['entity']}",
             )
         if not page["clusters"][drawn["entity"]]:
             yield (
                 f"No clusters of {drawn['entity']}s were made, so nothing says which groups "
-                "there are:",
+                "there are.",
                 f"embsql cluster {reference} --entity {drawn['entity']}",
             )
 

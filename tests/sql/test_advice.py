@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def advice(database: embsql.Database, model: str) -> dict[str, dict[str, Any]]:
     rows = database.ask("SELECT * FROM embsql.advice($model)", model=model).to_pylist()
     for row in rows:
         assert row["reason"] in REASONS
-        assert re.fullmatch(r"[A-Z0-9n].*[.:?]", row["advice"], re.DOTALL), row
+        assert re.fullmatch(r"[A-Z0-9n].*[.?]", row["advice"], re.DOTALL), row
     return {row["reason"]: row for row in rows}
 
 
@@ -200,7 +201,15 @@ def test_where_nothing_stands_out_there_is_a_row_that_says_so(world) -> None:
         "reason": "nothing",
         "advice": "Nothing in the figures of this run calls for a change.",
         **dict.fromkeys(
-            ("split", "metric", "value", "compared_to", "threshold", "command")
+            (
+                "split",
+                "metric",
+                "value",
+                "compared_to",
+                "threshold",
+                "command",
+                "sql_command",
+            )
         ),
     }
 
@@ -215,7 +224,7 @@ def test_where_nothing_stands_out_there_is_a_row_that_says_so(world) -> None:
             0.2,
             "ndcg@10 of 0.1000 (split last, 95% interval 0.0900 to 0.1100) is below that of what "
             "is popular, 0.2000: compare several by algorithm auto, or more of them by a larger "
-            "budget:",
+            "budget.",
         ),
         (
             ("all", "ndcg", 10, 0.2, 0.19, 0.21, 0.1, 0.2),
@@ -279,7 +288,11 @@ def test_a_run_that_the_gate_refused_is_not_live(world) -> None:
     assert refused.status == "ready"
     name = f"gated@{refused.run_id}"
     found = advice(world, name)["not_live"]
-    assert found["advice"].startswith(f"Run {refused.run_id} is not live: ")
+    why = r"its ndcg@10 is \S+ \(95% interval \S+ to \S+\), which does not beat .*\)"
+    sentence = (
+        rf"Run {refused.run_id} is not live: {why}\. Make it live if you trust it\."
+    )
+    assert re.fullmatch(sentence, found["advice"]), found["advice"]
     assert found["command"] == f"embsql promote {name}"
     assert "not_live" not in advice(world, "gated")
     world.promote(name)
@@ -307,6 +320,47 @@ def test_algorithms_that_learn_of_items_are_known() -> None:
         if "item_features" in algorithms.find(name).sides
     }
     assert found == known
+
+
+def test_new_events_are_of_the_run_that_is_live(db) -> None:
+    db.train("m", ring(), **SMALL)
+    db.train("m", ring()[:740], **SMALL)
+    db.engine.run(
+        "CREATE TABLE later AS "
+        "SELECT 1 AS user_id, i AS item_id, 750 + i AS event_time FROM range(90) AS t (i)"
+    )
+    db.watch("m", "later")
+    db.promote("m@1")
+    db.watch("m", "later")
+    new = advice(db, "m")["new_events"]
+    assert new["sql_command"] == "SELECT * FROM embsql.refresh('m');"
+    assert "new_events" not in advice(db, "m@2")
+
+
+def test_a_command_in_sql_works_as_it_is(db) -> None:
+    con = db.engine.second()
+    with embsql.connect(con) as given:
+        given.train("m", ring(), **SMALL)
+        con.execute(advice(given, "m")["not_evaluated"]["sql_command"]).fetchall()
+        assert "not_evaluated" not in advice(given, "m")
+        rng = np.random.default_rng(1)
+        users = np.repeat(np.arange(60), 9).tolist()
+        items = rng.integers(0, 40, len(users)).tolist()
+        noise = pairs(users, items, event_time=[5] * len(users))
+        given.train("tied", noise, **MEASURED)
+        con.execute(advice(given, "tied")["tied_times"]["sql_command"]).fetchall()
+        assert "tied_times" not in advice(given, "tied")
+
+
+def test_a_command_names_the_database_that_was_asked(tmp_path) -> None:
+    path = str(tmp_path / "a shop.duckdb")
+    with embsql.connect(path) as database:
+        database.train("m", ring(), **SMALL)
+    words = ["--db", path, "--json", "advice", "m"]
+    first, *_ = CliRunner().invoke(main, words).stdout.splitlines()
+    command = json.loads(first)["command"]
+    assert command == f"embsql --db '{path}' evaluate m@1"
+    assert CliRunner().invoke(main, shlex.split(command)[1:]).exit_code == 0
 
 
 def test_a_command_works_as_it_is(tmp_path, monkeypatch) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from embsql.shells.cli.group import main, open_database, show
+from embsql.shells.cli.group import database_path, main, open_database, show
 from embsql.sqlfiles import questions
 
 
@@ -38,17 +40,24 @@ def _question(name: str, query: str, *, with_model: bool) -> None:
 
     def ask(ctx: click.Context, model: str | None = None) -> None:
         with open_database(ctx) as database:
-            show(
-                ctx,
-                database.ask(
-                    query, **({"model": model} if with_model else {})
-                ).to_pylist(),
-            )
+            values = {"model": model} if with_model else {}
+            rows = database.ask(query, **values).to_pylist()
+        show(ctx, [_typed(ctx, row) for row in rows])
 
     function: Callable[..., Any] = click.pass_context(ask)
     if with_model:
         function = click.argument("model")(function)
     main.command(name, help=questions.question(name.replace("-", "_")).doc)(function)
+
+
+def _typed(ctx: click.Context, row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose command, if it has one, names the database as it was named in this call."""
+    command = row.get("command")
+    is_named = ctx.find_root().get_parameter_source("db") is ParameterSource.COMMANDLINE
+    if command is None or not is_named:
+        return row
+    named = f"embsql --db {shlex.quote(database_path(ctx))}"
+    return row | {"command": command.replace("embsql", named, 1)}
 
 
 _question("models", "SELECT * FROM embsql.models()", with_model=False)

@@ -1,7 +1,7 @@
 -- advice(model text)
---   -> (reason text, advice text, split text, metric text, value double, compared_to text, threshold double, command text)
--- What the figures of a run call for, the gravest first: a sentence with the figure behind it, and what to type in a shell
--- where a command helps. Read from what was stored of the run, so that what was never measured is advised to be.
+--   -> (reason text, advice text, split text, metric text, value double, compared_to text, threshold double, command text, sql_command text)
+-- What the figures of a run call for, the gravest first: a sentence with the figure behind it, and where a command helps
+-- what to type in a shell, and in SQL. Read from what was stored of the run, so that what was never measured is advised to be.
 -- reason is not_live (its gate refused it, or nothing of the model is live); not_evaluated, no_users; nothing_found (figure
 -- and baselines are 0); below_popular, below_itemknn (all of the 95% interval is), not_above_popular, not_above_itemknn (the
 -- interval holds the baseline's figure, so the test cannot decide); few_users_asked (under 100), wide_interval (half of it is
@@ -55,8 +55,8 @@ measured AS (
       || coalesce(', 95% interval ' || embsql_internal.four_decimals(main.ci_low) || ' to ' || embsql_internal.four_decimals(main.ci_high), '')
       || ')' AS named,
     CASE asked.algorithm
-      WHEN 'registered' THEN 'train als on the interactions:'
-      ELSE 'compare several by algorithm auto, or more of them by a larger budget:'
+      WHEN 'registered' THEN 'train als on the interactions.'
+      ELSE 'compare several by algorithm auto, or more of them by a larger budget.'
     END AS remedy,
     CASE asked.algorithm WHEN 'registered' THEN 'als' ELSE 'auto' END AS choice
   FROM asked
@@ -87,9 +87,11 @@ lonely AS (SELECT max(n.affected) AS users FROM noted AS n WHERE n.check_name = 
 found AS (
   SELECT
     1 AS importance, 'not_live' AS reason,
-    'Run ' || CAST(a.run_id AS VARCHAR) || ' is not live' || coalesce(': ' || a.error, '') || '. Make it live if you trust it:' AS advice,
+    'Run ' || CAST(a.run_id AS VARCHAR) || ' is not live' || coalesce(': ' || a.error, '')
+      || CASE WHEN a.error LIKE '%.' THEN '' ELSE '.' END || ' Make it live if you trust it.' AS advice,
     CAST(NULL AS VARCHAR) AS split, CAST(NULL AS VARCHAR) AS metric, CAST(NULL AS FLOAT8) AS value,
-    CAST(NULL AS VARCHAR) AS compared_to, CAST(NULL AS FLOAT8) AS threshold, 'embsql promote ' || a.reference AS command
+    CAST(NULL AS VARCHAR) AS compared_to, CAST(NULL AS FLOAT8) AS threshold,
+    'embsql promote ' || a.reference AS command, 'promote(''' || a.reference || ''')' AS called
   FROM asked AS a
   WHERE a.live IS NULL OR a.status = 'ready'
   UNION ALL
@@ -105,10 +107,11 @@ found AS (
       WHEN lonely.users >= a.users
       THEN 'Nobody measured how good this run is, and as every user has one item nothing can be held out: give embsql '
         || 'evaluate a --test of yours, or train on more of what users did, for example views.'
-      ELSE 'Nobody measured how good this run is. Measure it:'
+      ELSE 'Nobody measured how good this run is. Measure it.'
     END,
     NULL, NULL, NULL, NULL, NULL,
-    CASE WHEN a.users > 0 AND a.algorithm <> 'registered' AND coalesce(lonely.users, 0) < a.users THEN 'embsql evaluate ' || a.reference END
+    CASE WHEN a.users > 0 AND a.algorithm <> 'registered' AND coalesce(lonely.users, 0) < a.users THEN 'embsql evaluate ' || a.reference END,
+    CASE WHEN a.users > 0 AND a.algorithm <> 'registered' AND coalesce(lonely.users, 0) < a.users THEN 'evaluate(''' || a.reference || ''')' END
   FROM asked AS a
   CROSS JOIN lonely
   WHERE NOT EXISTS (SELECT 1 FROM figures AS f)
@@ -117,14 +120,14 @@ found AS (
     3, 'nothing_found',
     m.named || ': no list holds what was held out, and none of the baselines. Perhaps no list can: what a user has is left '
       || 'out of it, and so are items without training pairs.',
-    m.split, m.metric, m.value, 'bound', 0, NULL
+    m.split, m.metric, m.value, 'bound', 0, NULL, NULL
   FROM measured AS m
   WHERE m.value = 0 AND coalesce(m.popular_value, 0) = 0 AND coalesce(m.itemknn_value, 0) = 0
   UNION ALL
   SELECT
     CASE r.rival WHEN 'popular' THEN 4 ELSE 5 END, 'below_' || r.rival,
     r.named || ' is below that of ' || r.words || ', ' || embsql_internal.four_decimals(r.bound) || ': ' || r.remedy,
-    r.split, r.metric, r.value, r.rival, r.bound, 'embsql algorithms ' || r.choice
+    r.split, r.metric, r.value, r.rival, r.bound, 'embsql algorithms ' || r.choice, NULL
   FROM rivals AS r
   WHERE coalesce(r.ci_high, r.value) < r.bound
   UNION ALL
@@ -132,7 +135,7 @@ found AS (
     CASE r.rival WHEN 'popular' THEN 6 ELSE 7 END, 'not_above_' || r.rival,
     r.named || ' is not shown to be above that of ' || r.words || ', ' || embsql_internal.four_decimals(r.bound)
       || ', which lies in the interval: ask more users, or ' || r.remedy,
-    r.split, r.metric, r.value, r.rival, r.bound, 'embsql algorithms ' || r.choice
+    r.split, r.metric, r.value, r.rival, r.bound, 'embsql algorithms ' || r.choice, NULL
   FROM rivals AS r
   WHERE r.bound > 0 AND r.bound BETWEEN r.ci_low AND r.ci_high
   UNION ALL
@@ -140,7 +143,7 @@ found AS (
     8, 'few_users_asked',
     CAST(CAST(m.users AS BIGINT) AS VARCHAR) || ' users were asked' || m.of_split || ', so few that figures change with whom '
       || 'one asks. Train on more users, or give embsql evaluate a --test that asks more of them.',
-    m.split, 'users', m.users, 'bound', 100, NULL
+    m.split, 'users', m.users, 'bound', 100, NULL, NULL
   FROM measured AS m
   WHERE m.users < 100
   UNION ALL
@@ -148,7 +151,7 @@ found AS (
     9, 'wide_interval',
     m.named || ' is not well known: half of its interval is over a fifth of it. Four times as many users make it half as '
       || 'wide; until then only large differences between runs count.',
-    m.split, 'half the interval of ' || m.metric, (m.ci_high - m.ci_low) / 2, 'a fifth of the figure', 0.2 * m.value, NULL
+    m.split, 'half the interval of ' || m.metric, (m.ci_high - m.ci_low) / 2, 'a fifth of the figure', 0.2 * m.value, NULL, NULL
   FROM measured AS m
   WHERE m.users >= 100 AND (m.ci_high - m.ci_low) / 2 > 0.2 * m.value
   UNION ALL
@@ -157,7 +160,7 @@ found AS (
     'Of ' || CAST(CAST(m.users AS BIGINT) AS VARCHAR) || ' users asked' || m.of_split || ', '
       || CAST(CAST(m.unknown AS BIGINT) AS VARCHAR) || ' had no training pair, and count as 0. For users who are new, '
       || 'two_tower with user_features answers embsql.recommend_new.',
-    m.split, 'users without training pairs', m.unknown, 'a fifth of the users', 0.2 * m.users, NULL
+    m.split, 'users without training pairs', m.unknown, 'a fifth of the users', 0.2 * m.users, NULL, NULL
   FROM measured AS m
   WHERE m.unknown > 0.2 * m.users
   UNION ALL
@@ -165,8 +168,9 @@ found AS (
     11, 'tied_times',
     'Of ' || CAST(CAST(m.users AS BIGINT) AS VARCHAR) || ' users asked' || m.of_split || ', '
       || CAST(CAST(m.tied AS BIGINT) AS VARCHAR) || ' had several last pairs of one time, of which one was drawn. Give an '
-      || 'event_time that puts them in order, with the time of day, or measure with split random:',
-    m.split, 'tied users', m.tied, 'half of the users', 0.5 * m.users, 'embsql evaluate ' || a.reference || ' --split random'
+      || 'event_time that puts them in order, with the time of day, or measure with split random.',
+    m.split, 'tied users', m.tied, 'half of the users', 0.5 * m.users, 'embsql evaluate ' || a.reference || ' --split random',
+    'evaluate(''' || a.reference || ''', options => ''{"split": "random"}'')'
   FROM asked AS a
   CROSS JOIN measured AS m
   WHERE m.tied > 0.5 * m.users AND NOT EXISTS (SELECT 1 FROM shortest AS s WHERE s.split = 'random')
@@ -178,7 +182,7 @@ found AS (
       || CASE WHEN a.algorithm IN ('content', 'fusion', 'half_als', 'item2vec', 'neural_content', 'two_tower')
         THEN 'Give item_features in which they differ more.'
         ELSE 'Try fusion, half_als or content with item_features.' END,
-    m.split, 'recall@' || CAST(m.k AS VARCHAR), m.tail_recall, 'a tenth of all items', 0.1 * m.recall, 'embsql algorithms'
+    m.split, 'recall@' || CAST(m.k AS VARCHAR), m.tail_recall, 'a tenth of all items', 0.1 * m.recall, 'embsql algorithms', NULL
   FROM asked AS a
   CROSS JOIN measured AS m
   WHERE m.tail_recall < 0.1 * m.recall
@@ -188,7 +192,7 @@ found AS (
     'Lists of ' || CAST(m.k AS VARCHAR) || ' hold ' || embsql_internal.four_decimals(m.coverage) || ' of the items'
       || m.of_split || ', and could hold ' || embsql_internal.four_decimals(m.possible) || ': everyone is shown the same few. '
       || 'Try a larger dim; average_popularity shows whether these are but the most popular.',
-    m.split, 'coverage@' || CAST(m.k AS VARCHAR), m.coverage, 'a tenth of the possible', 0.1 * m.possible, NULL
+    m.split, 'coverage@' || CAST(m.k AS VARCHAR), m.coverage, 'a tenth of the possible', 0.1 * m.possible, NULL, NULL
   FROM measured AS m
   WHERE m.coverage > 0 AND m.coverage < 0.1 * m.possible
   UNION ALL
@@ -196,8 +200,8 @@ found AS (
     14, 'source', CASE
       WHEN n.check_name = 'algorithm chosen' THEN 'The choice: ' || n.hint
       ELSE 'The source: ' || n.check_name || ' (' || CAST(n.affected AS VARCHAR) || '). ' || n.hint
-    END,
-    NULL, n.check_name, n.affected, 'bound', 0, NULL
+    END || CASE WHEN n.hint LIKE '%.' OR n.hint LIKE '%?' THEN '' ELSE '.' END,
+    NULL, n.check_name, n.affected, 'bound', 0, NULL, NULL
   FROM noted AS n
   WHERE n.severity IN ('error', 'warning') AND n.hint IS NOT NULL
   UNION ALL
@@ -205,7 +209,7 @@ found AS (
     15, 'no_times',
     'The source gives no times, so nothing can be held out by time, new events are not known as such, and gru4rec, sasrec '
       || 'and bert4rec have no order to learn: select an event_time.',
-    NULL, 'events with a time', 0, 'bound', 1, NULL
+    NULL, 'events with a time', 0, 'bound', 1, NULL, NULL
   FROM asked AS a
   WHERE a.newest_event IS NULL AND a.interactions > 0 AND a.algorithm <> 'registered'
     AND NOT EXISTS (SELECT 1 FROM figures AS f WHERE f.split IN ('last', 'time', 'time+repeats', 'next'))
@@ -215,7 +219,7 @@ found AS (
     'Of ' || CAST(a.users AS VARCHAR) || ' users ' || CAST(lonely.users AS VARCHAR) || ' have one item. No evaluation can '
       || 'ask them, and their vectors know no more than it: embsql.similar_items serves them as well, and embsql.recommend_from '
       || 'what they do next. Weaker signs, such as views, would make histories longer.',
-    NULL, 'users with one item', lonely.users, 'half of the users', 0.5 * a.users, NULL
+    NULL, 'users with one item', lonely.users, 'half of the users', 0.5 * a.users, NULL, NULL
   FROM asked AS a
   CROSS JOIN lonely
   WHERE a.users > 0 AND lonely.users > 0.5 * a.users
@@ -224,7 +228,7 @@ found AS (
     17, 'repeated_pairs',
     'Of ' || CAST(r.affected AS VARCHAR) || ' rows ' || CAST(n.affected AS VARCHAR) || ' repeat a user and an item. Where people '
       || 'come back for the same things, ask embsql.recommend with exclude_seen => FALSE, and measure with split time and repeats.',
-    NULL, 'repeated pairs', n.affected, '0.3 of the rows', 0.3 * r.affected, NULL
+    NULL, 'repeated pairs', n.affected, '0.3 of the rows', 0.3 * r.affected, NULL, NULL
   FROM noted AS n
   JOIN noted AS r ON r.check_name = 'rows'
   WHERE n.check_name = 'repeated pairs' AND n.affected > 0.3 * r.affected
@@ -233,17 +237,18 @@ found AS (
     18, 'few_items',
     'There are ' || CAST(a.items AS VARCHAR) || ' items, so lists of ten hold most of what there is, and figures for them '
       || 'mean little: evaluate with a smaller k, or add what else could be shown.',
-    NULL, 'items', a.items, 'bound', 20, NULL
+    NULL, 'items', a.items, 'bound', 20, NULL, NULL
   FROM asked AS a
   WHERE a.items <= 20 AND a.users > 0
   UNION ALL
   SELECT
     19, 'new_events',
     CAST(a.new_pairs AS VARCHAR) || ' pairs are newer than this run, which was trained on ' || CAST(a.interactions AS VARCHAR)
-      || ': train it again, or fold the new ones in:',
-    NULL, 'new events', a.new_pairs, 'a tenth of the interactions', 0.1 * a.interactions, 'embsql refresh ' || a.model_name
+      || ': train it again, or fold the new ones in.',
+    NULL, 'new events', a.new_pairs, 'a tenth of the interactions', 0.1 * a.interactions, 'embsql refresh ' || a.model_name,
+    'refresh(''' || a.model_name || ''')'
   FROM asked AS a
-  WHERE a.new_pairs > 0.1 * a.interactions
+  WHERE a.live = a.run_id AND a.new_pairs > 0.1 * a.interactions
 )
 SELECT
   coalesce(one.reason, 'nothing') AS reason,
@@ -253,7 +258,8 @@ SELECT
   CAST(one.value AS FLOAT8) AS value,
   one.compared_to AS compared_to,
   CAST(one.threshold AS FLOAT8) AS threshold,
-  one.command AS command
+  one.command AS command,
+  'SELECT * FROM embsql.' || one.called || ';' AS sql_command
 FROM asked
 LEFT JOIN found AS one ON one.reason IS NOT NULL
 ORDER BY one.importance ASC, one.split ASC, one.metric ASC

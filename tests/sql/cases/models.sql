@@ -71,6 +71,6 @@ SELECT count(*) > 40 AND count(*) = (SELECT count(*) FROM embsql.questions) AS w
 --= True
 
 -- what nobody measured is to be, and of six items a list of ten has all
-SELECT reason, split, metric, value, compared_to, threshold, command FROM embsql.advice('compass');
---= not_evaluated | NULL | NULL | NULL | NULL | NULL | embsql evaluate compass@1
---= few_items | NULL | items | 6.0 | bound | 20.0 | NULL
+SELECT reason, split, metric, value, compared_to, threshold, command, sql_command FROM embsql.advice('compass');
+--= not_evaluated | NULL | NULL | NULL | NULL | NULL | embsql evaluate compass@1 | SELECT * FROM embsql.evaluate('compass@1');
+--= few_items | NULL | items | 6.0 | bound | 20.0 | NULL | NULL
