@@ -169,8 +169,9 @@ class Asking:
     whole: Whole
     firsts: list[int]  # (blocks,) users asked before each block
     asked: int  # users in all
-    user_axes: Float32  # (f, f) what factors are still to be multiplied by
-    item_axes: Float32  # (f, f)
+    # what factors are still to be multiplied by
+    user_axes: Float32  # (f, dim)
+    item_axes: Float32  # (g, dim)
     seed: int
 
 
@@ -194,13 +195,14 @@ def ask_block(
 def _vectors(asking: Asking, sent: pa.Table) -> Embeddings:
     """The vectors of a block's users and of all items, as a run has them."""
     ordered = sent.sort_by("source")
+    own, *others = ordered["rows"]
     width = len(asking.item_axes)
-    parts = [array(rows, np.float32, width) for rows in ordered["rows"]]
-    own, *others = parts  # (n, f) each
+    items = [array(rows, np.float32, width) for rows in others]  # (n, g) each
+    users = array(own, np.float32, len(asking.user_axes))  # (n, f)
     biases = [array(some, np.float64) for some in ordered["biases"] if some.is_valid]
     return Embeddings(
-        without_specks(own @ asking.user_axes),
-        without_specks(np.concatenate(others) @ asking.item_axes),
+        without_specks(users @ asking.user_axes),
+        without_specks(np.concatenate(items) @ asking.item_axes),
         item_bias=np.concatenate(biases).astype(np.float32) if biases else None,
     )
 

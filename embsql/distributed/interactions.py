@@ -17,7 +17,8 @@ from embsql.data import Float32
 from embsql.distributed import tasks
 from embsql.distributed.blocks import Blocks, Matrix
 from embsql.distributed.coding import training_sql
-from embsql.distributed.solver import BlockSolver, Factors, send_rows
+from embsql.distributed.solver import BlockSolver
+from embsql.distributed.sweeps import Factors, Sweeper, send_rows
 from embsql.engines.spark_workspace import Frame, SparkWorkspace, map_blocks
 from embsql.factorization.blocks import BlockEmbeddings, Residuals, Sides
 from embsql.factorization.objective import Totals, random_factors
@@ -43,7 +44,7 @@ class InSpark:
     @property
     def solver(self) -> BlockSolver:
         """Where sides are solved."""
-        return BlockSolver(self.work, self.run)
+        return BlockSolver(Sweeper(self.work, self.run))
 
     def matrices(self, scale: float) -> Sides:
         """See `BlockInteractions`."""

@@ -38,16 +38,17 @@ class TrainedRows:
     @property
     def dim(self) -> int:
         """Length of every vector."""
-        return len(self.made.factors.item.axes)
+        return int(self.made.factors.item.axes.shape[1])
 
     def side(self, side: str) -> Iterator[SideRows]:
         """The users or the items, a block at a time."""
         matrix = getattr(self.data.blocks.matrices, side)
         factors = getattr(self.made.factors, side)
         biases = self.made.biases and getattr(self.made.biases, side)
-        axes = self.made.final_axes(factors)  # (f, f)
+        axes = self.made.final_axes(factors)  # (f, dim)
+        width = len(axes)
         for block, _ in enumerate(matrix.cut.ranges, 1):
-            rows = self._block(factors.table, block, np.float32, self.dim)  # (n, f)
+            rows = self._block(factors.table, block, np.float32, width)  # (n, f)
             names = self._names(side, block)
             yield SideRows(
                 tasks.unpack_names(names["ids"][0]),

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
-from embsql.data import CsrMatrix, Float32, Int64, Interactions, indptr_of
+from embsql.data import CsrMatrix, Float32, Float64, Int64, Interactions, indptr_of
 from embsql.factorization.cpu import System, solve_rows
 from embsql.numeric.linalg import gramian, matmul
 from embsql.run import Run
@@ -24,6 +24,7 @@ Key = tuple[pa.Scalar, ...]  # (block,)
 Kept = tuple[
     int, bytes, bytes, bytes, bytes
 ]  # block, indptr, indices, columns, weights
+NOTHING = np.empty((0, 0), np.float32)  # of the other side
 OWN = -1  # the block that a block's own rows seem to come from
 NAMES = pa.schema(
     {
@@ -49,13 +50,11 @@ LINKS = pa.schema(  # which rows of a block another one needs
     {"block": pa.int32(), "destination": pa.int32(), "rows": pa.binary()}
 )
 SENT = pa.schema({"block": pa.int32(), "source": pa.int32(), "rows": pa.binary()})
-SOLVED = pa.schema(
+SWEPT = pa.schema(
     {
         "block": pa.int32(),
         "factors": pa.binary(),  # float32 (n, f)
-        "loss": pa.float64(),
-        "penalty": pa.float64(),
-        "gramian": pa.binary(),  # float64 (f, f)
+        "figures": pa.binary(),  # float64 (any,)
     }
 )
 BIASES = pa.schema({"block": pa.int32(), "factors": pa.binary()})  # float64 (n,)
@@ -201,14 +200,16 @@ class Arrived:
     others: NDArray[Any]  # (m, width)
 
     @classmethod
-    def of(cls, sent: pa.Table, dtype: DTypeLike, width: int) -> Arrived:
+    def of(
+        cls, sent: pa.Table, dtype: DTypeLike, width: int, own_width: int
+    ) -> Arrived:
         """Those that came, in the order of the blocks that they came from."""
         by_source = dict(zip(sent["source"].to_pylist(), sent["rows"], strict=True))
         own = by_source.pop(OWN, None)
         parts = [array(by_source[source], dtype, width) for source in sorted(by_source)]
         nothing = np.empty((0, width), dtype)  # of a block without a pair
         others = np.concatenate([nothing, *parts])  # (m, width)
-        return cls(None if own is None else array(own, dtype, width), others)
+        return cls(None if own is None else array(own, dtype, own_width), others)
 
 
 def _matrix(rows: pa.Table) -> CsrMatrix:
@@ -238,31 +239,35 @@ def interactions(
     )
 
 
-# --- solving -------------------------------------------------------------------------------------
+# --- sweeping ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What all blocks of a side are solved with."""
+class Task(Protocol):
+    """What is done with each block of a side."""
 
-    system: System
-    fixed_axes: (
-        Float32  # (f, f) from the fixed factors as they lie to the axes of the system
-    )
-    own_axes: Float32  # (f, f) from the solved ones as they lie
-    scale: float  # of weights
+    @property
+    def width(self) -> int:
+        """Numbers in a row of the other side."""
 
+    @property
+    def own_width(self) -> int:
+        """Numbers in a row of its own."""
 
-def solve_block(step: Step, key: Key, matrix: pa.Table, sent: pa.Table) -> pa.Table:
-    """The factors of a block, solved for those of the other side that came."""
-    arrived = Arrived.of(sent, np.float32, len(step.fixed_axes))
-    return row(SOLVED, block=key[0].as_py(), **_solved(step, _matrix(matrix), arrived))
+    def __call__(self, pairs: CsrMatrix, arrived: Arrived) -> tuple[Float32, Float64]:
+        """New rows (n, any), and figures (any,)."""
 
 
-def solve_kept(
-    step: Step, edges: Int64, kept: Kept, fixed: Float32, own: Float32 | None
-) -> dict[str, Any]:
-    """The same of a block in memory, for all fixed factors (m, f), from all own ones (n, f).
+def sweep_block(task: Task, key: Key, matrix: pa.Table, sent: pa.Table) -> pa.Table:
+    """What a task makes of a block, with the rows that came."""
+    arrived = Arrived.of(sent, np.float32, task.width, task.own_width)
+    factors, figures = task(_matrix(matrix), arrived)
+    return row(SWEPT, block=key[0].as_py(), factors=factors, figures=figures)
+
+
+def sweep_kept(
+    task: Task, edges: Int64, kept: Kept, fixed: Float32 | None, own: Float32 | None
+) -> tuple[Float32, Float64]:
+    """The same of a block in memory, for all fixed factors (m, f) and all own ones (n, f).
 
     Edges (blocks + 1,) are where blocks begin.
     """
@@ -273,28 +278,48 @@ def solve_kept(
         np.frombuffer(weights, np.float32),
     )
     mine = None if own is None else own[edges[block - 1] : edges[block]]  # (b, f)
+    if fixed is None:
+        return task(pairs, Arrived(mine, NOTHING))
     needed = fixed[np.frombuffer(columns, np.int32)]  # (columns, f)
-    return _solved(step, pairs, Arrived(mine, needed))
+    return task(pairs, Arrived(mine, needed))
 
 
-def _solved(step: Step, pairs: CsrMatrix, arrived: Arrived) -> dict[str, Any]:
-    """What SOLVED has of a block."""
-    run = Run(threads=1)
-    width = len(step.fixed_axes)
-    weights = pairs.data * np.float32(step.scale)  # (pairs,)
-    pairs = CsrMatrix(pairs.indptr, pairs.indices, weights)
-    fixed = matmul(arrived.others, step.fixed_axes, run)  # (m, f)
-    if arrived.own is None:
-        solved = np.zeros((len(pairs.counts), width), np.float32)  # (n, f)
-    else:
-        solved = matmul(arrived.own, step.own_axes, run)  # (n, f)
-    loss, penalty = solve_rows(pairs, fixed, solved, step.system, run)
-    return {
-        "factors": solved,
-        "loss": loss,
-        "penalty": penalty,
-        "gramian": gramian(solved, run),
-    }
+# --- solving -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Least squares of all blocks of a side; figures are loss, penalty and the rows' Gramian."""
+
+    system: System
+    # (f, f) from the fixed factors as they lie to the axes of the system
+    fixed_axes: Float32
+    own_axes: Float32  # (f, f) from the solved ones as they lie
+    scale: float  # of weights
+
+    @property
+    def width(self) -> int:
+        """See `Task`."""
+        return len(self.fixed_axes)
+
+    @property
+    def own_width(self) -> int:
+        """See `Task`."""
+        return len(self.own_axes)
+
+    def __call__(self, pairs: CsrMatrix, arrived: Arrived) -> tuple[Float32, Float64]:
+        """See `Task`."""
+        run = Run(threads=1)
+        weights = pairs.data * np.float32(self.scale)  # (pairs,)
+        pairs = CsrMatrix(pairs.indptr, pairs.indices, weights)
+        fixed = matmul(arrived.others, self.fixed_axes, run)  # (m, f)
+        if arrived.own is None:
+            solved = np.zeros((len(pairs.counts), self.width), np.float32)  # (n, f)
+        else:
+            solved = matmul(arrived.own, self.own_axes, run)  # (n, f)
+        sums = solve_rows(pairs, fixed, solved, self.system, run)
+        products = gramian(solved, run).ravel()  # (f * f,)
+        return solved, np.concatenate([sums, products])
 
 
 # --- biases --------------------------------------------------------------------------------------
@@ -305,7 +330,7 @@ def damped_means(
 ) -> pa.Table:
     """The biases of a block: means of what the others' biases leave, drawn to 0 by `damping`."""
     pairs = _matrix(matrix)
-    others = Arrived.of(sent, np.float64, 1).others[:, 0]  # (m,)
+    others = Arrived.of(sent, np.float64, 1, 1).others[:, 0]  # (m,)
     left = (pairs.data - mean) - others[pairs.indices]  # (pairs,)
     rows = np.repeat(np.arange(len(pairs.counts)), pairs.counts)  # (pairs,)
     total: Any = np.bincount(rows, left, len(pairs.counts))  # (n,)
@@ -316,7 +341,7 @@ def damped_means(
 def leave(mean: float, key: Key, matrix: pa.Table, sent: pa.Table) -> pa.Table:
     """The block of a matrix with what the mean and both biases leave of its weights."""
     pairs = _matrix(matrix)
-    arrived = Arrived.of(sent, np.float64, 1)
+    arrived = Arrived.of(sent, np.float64, 1, 1)
     others = arrived.others[:, 0].astype(np.float32)  # (m,)
     own = np.zeros(len(pairs.counts), np.float32)  # (n,)
     if arrived.own is not None:

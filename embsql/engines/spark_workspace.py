@@ -48,7 +48,7 @@ class SparkWorkspace:
         self.engine = engine
         self._owner = owner
         self._made: list[str] = []
-        self._kept: list[Kept] = []
+        self._kept: dict[str, Kept] = {}  # by name
         self._numbers = itertools.count()
         self._prefix = f"{owner}_{uuid.uuid4().hex[:8]}"
         try:
@@ -136,25 +136,27 @@ class SparkWorkspace:
         """Whether `keep` works: over Spark Connect it does not."""
         return not _is_remote(self.engine.session)
 
-    def keep(self, blocks: int, select: str, **values: Any) -> Kept:
+    def keep(self, name: str, blocks: int, select: str, **values: Any) -> Kept:
         """The rows of a SELECT, block 1 to the last, in the executors' memory until `forget`.
 
-        One that is lost is read again.
+        Whoever gives the name again gets the same. One that is lost is read again.
         """
         from pyspark import StorageLevel
 
+        if name in self._kept:
+            return self._kept[name]
         with in_our_words():
             found = self.frame(select, **values).rdd.map(lambda row: (row[0], [*row]))
             by_block = found.partitionBy(blocks, lambda block: block - 1).values()
             kept = Kept(self, by_block.persist(StorageLevel.MEMORY_AND_DISK))
-        self._kept.append(kept)
+        self._kept[name] = kept
         return kept
 
     def forget(self) -> None:
         """Keep no rows any more."""
         with in_our_words():
             while self._kept:
-                self._kept.pop().rows.unpersist()
+                self._kept.popitem()[1].rows.unpersist()
 
     def drop(self, *tables: str) -> None:
         """Remove tables that no job reads any more."""

@@ -42,7 +42,7 @@ class BlockEmbeddings:
     mean: float = 0.0  # what is still to be added to the biases of users
 
     def final_axes(self, factors: Any) -> Float32:
-        """What the factors of a side, as they lie, are to be multiplied by: (f, f)."""
+        """What the factors of a side, as they lie, are to be multiplied by: (f, dim)."""
         axes: Float32 = factors.axes * np.float32(self.factor_scale)
         return axes
 

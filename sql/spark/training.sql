@@ -188,8 +188,8 @@ SELECT f.block, f.factors FROM IDENTIFIER($factors) AS f
 -- own: the rows that each block starts from, as if they had come from block -1
 SELECT f.block, -1 AS source, f.factors AS rows FROM IDENTIFIER($factors) AS f
 
--- sums: what the blocks that were solved add up to
-SELECT f.block, f.loss, f.penalty, f.gramian FROM IDENTIFIER($factors) AS f ORDER BY f.block ASC
+-- figures: those of each block, of which there are a few
+SELECT f.block, f.figures FROM IDENTIFIER($factors) AS f ORDER BY f.block ASC
 
 -- residual_sums: the same of residuals
 SELECT m.block, m.total, m.squares FROM IDENTIFIER($matrix) AS m ORDER BY m.block ASC
