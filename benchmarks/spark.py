@@ -1,8 +1,9 @@
 """Training in Spark beside MLlib's ALS and beside one machine, in one session on this machine.
 
 peer: seconds until als in Spark ranks as well as MLlib's ALS does after its iterations. epoch:
-seconds of an epoch in Spark beside those of one machine. memory: the most memory of the process
-that asks, where the rows come to it and where they stay; Spark's own processes are left out.
+seconds of an epoch in Spark beside those of one machine. svd: seconds and CPU seconds of its fit
+there and here, those of Spark's own processes included. memory: the most memory of the process that
+asks, where the rows come to it and where they stay; Spark's own processes are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,15 @@ from benchmarks._apart import apart, forget_peak, peak_rss_mb, rss_mb
 from benchmarks._lines import line
 from benchmarks._made import HELD_OUT, Pairs, clustered
 from benchmarks._rank import Model, recall_ndcg, stored
+from embsql.algorithms.svd import SVD
 from embsql.distributed import blocks
 
 ITEMS = 20_000
 PAIRS_PER_USER = 65  # as in MovieLens 20M
 EPOCHS = (1, 2, 3, 4, 6, 8)  # tried until one is good enough
 SOURCE = "SELECT user_id, item_id FROM parquet.`{}`"
-PARTS = ("peer", "epoch", "memory")
+PARTS = ("peer", "epoch", "svd", "memory")
+TICKS = os.sysconf("SC_CLK_TCK")  # in a second of /proc's
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -58,12 +61,14 @@ def measure(args: argparse.Namespace) -> None:
         known, held = pairs.held_out(HELD_OUT, seed=1)
         file = Path(folder, "known.parquet")
         pq.write_table(pa.table({"user_id": known.user, "item_id": known.item}), file)
-        if {"peer", "epoch"} & {*args.part}:
+        if {"peer", "epoch", "svd"} & {*args.part}:
             with _session(args.cores, args.memory, folder) as session:
                 if "peer" in args.part:
                     _peer(args, session, file, known, held)
                 if "epoch" in args.part:
                     _epoch(args, session, file)
+                if "svd" in args.part:
+                    _svd(args, session, file)
         if "memory" in args.part:
             _memory(args, file)
 
@@ -201,6 +206,51 @@ def _epoch(args: argparse.Namespace, session: Any, file: Path) -> None:
         peer="one machine",
         peer_value=seconds["cpu"],
     )
+
+
+def _svd(args: argparse.Namespace, session: Any, file: Path) -> None:
+    """Its fit alone, the second of two: the first one compiles."""
+    found = {}
+    for device, method in (("cpu", "fit"), ("spark", "fit_blocks")):
+        taken: list[tuple[float, float]] = []
+        with embsql.connect(":memory:") as database, _measured(method, taken):
+            for _ in range(2):
+                _train(database, session, file, device, algorithm="svd", dim=args.dim)
+        found[device] = taken[-1]
+    names = ("svd's fit", "CPU of svd's fit")
+    for metric, there, here in zip(names, found["spark"], found["cpu"], strict=True):
+        _line(args, metric, there, "s", peer="one machine", peer_value=here)
+
+
+@contextmanager
+def _measured(method: str, taken: list[tuple[float, float]]) -> Iterator[None]:
+    """Meanwhile each call of a method of svd adds its seconds and CPU seconds."""
+    fit = getattr(SVD, method)
+
+    def measured(*values: Any) -> Any:
+        begin, cpu = time.perf_counter(), _cpu_seconds()
+        made = fit(*values)
+        taken.append((time.perf_counter() - begin, _cpu_seconds() - cpu))
+        return made
+
+    setattr(SVD, method, measured)
+    yield
+    setattr(SVD, method, fit)
+
+
+def _cpu_seconds() -> float:
+    """What this process and all that it started have used, where /proc is there."""
+    ticks, parents = {}, {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended just now
+            fields = status.read_text(encoding="ascii").rpartition(")")[2].split()
+            process = int(status.parent.name)
+            parents[process] = int(fields[1])
+            ticks[process] = sum(map(int, fields[11:15]))
+    ours = {os.getpid()}
+    while more := {child for child, one in parents.items() if one in ours} - ours:
+        ours |= more
+    return sum(ticks[process] for process in ours) / TICKS
 
 
 def _memory(args: argparse.Namespace, file: Path) -> None:

@@ -92,6 +92,7 @@ def algorithm(cls: Class) -> Class:
     cls.cold_start = getattr(cls, "cold_start", ())
     cls.explicit = getattr(cls, "explicit", False)
     cls.defaults = getattr(cls, "defaults", lambda _made, _data, _run: {})
+    cls.defaults_in_blocks = getattr(cls, "defaults_in_blocks", lambda _made, _data: {})
     cls.inputs = getattr(cls, "inputs", property(lambda made: made.sides))
     return cls
 

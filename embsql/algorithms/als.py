@@ -61,7 +61,7 @@ class ALS:
     # weights are evidence, or ratings to predict
     feedback: Literal["implicit", "explicit"] = "implicit"
     # pull towards zero; none: as strong as the noise of the pairs, from 0.005, which is what it is
-    # in Spark and where one of the three options below is given; 0.08 for explicit
+    # where one of the three options below is given; 0.08 for explicit
     reg: NonNegative | None = None
     # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
     reg_exponent: NonNegative = 1.0
@@ -108,9 +108,16 @@ class ALS:
         """The options that are left out, with the values that these data give them."""
         found = self._usual(totals(data))
         if self._reg_is_measured:
-            from embsql.factorization.penalty import implicit_reg
+            from embsql.factorization.penalty import noise
 
-            found["reg"] = implicit_reg(data, run)
+            found["reg"] = noise(data, run).reg
+        return found
+
+    def defaults_in_blocks(self, data: BlockInteractions) -> dict[str, Any]:
+        """Those of data that lie elsewhere."""
+        found = self._usual(data.totals)
+        if self._reg_is_measured:
+            found["reg"] = data.noise.reg
         return found
 
     @property
@@ -119,10 +126,6 @@ class ALS:
         no_weight = self.unobserved_weight is None and self.alpha is None
         as_usual = no_weight and self.reg_exponent == 1 and not self.explicit
         return self.reg is None and as_usual
-
-    def defaults_in_blocks(self, data: BlockInteractions) -> dict[str, Any]:
-        """Those of data that lie elsewhere, whose noise is not measured."""
-        return self._usual(data.totals)
 
     def _usual(self, of: Totals) -> dict[str, Any]:
         """What options that are left out are, whatever the noise."""

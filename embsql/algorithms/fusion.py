@@ -90,7 +90,7 @@ class Fusion:
 
     def defaults(self, data: Interactions, run: Run) -> dict[str, Any]:
         """The options that are left out, with the values that these data give them."""
-        from embsql.factorization.penalty import implicit_reg
+        from embsql.factorization.penalty import noise
 
         found: dict[str, Any] = {}
         if self.unobserved_weight is None:
@@ -99,7 +99,7 @@ class Fusion:
             return found
         found["reg"] = IMPLICIT_REG
         if self.unobserved_weight is None:
-            found["reg"] = implicit_reg(data, run)
+            found["reg"] = noise(data, run).reg
         return found
 
     def _compare(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embsql.algorithms import algorithm
-from embsql.data import CsrMatrix, Embeddings, Float32, FoldIn, Interactions
-from embsql.errors import Diverged
+from embsql.data import Embeddings, Float32, Float64, FoldIn, Interactions
+from embsql.factorization.blocks import BlockEmbeddings, BlockInteractions, Sides
+from embsql.factorization.objective import report
 from embsql.options import Dim, Share, check
 from embsql.run import Run
+
+if TYPE_CHECKING:
+    from embsql.factorization.penalty import Noise
 
 # strength from which a vector is kept, over the level of noise: 0.9 to 1 is best where little rises
 # above it
@@ -41,6 +45,8 @@ class SVD:
     (quantities, seconds), train on ln(1 + weight).
     """
 
+    in_spark: ClassVar[bool] = True
+
     name: ClassVar[str]  # set by @algorithm
 
     # length of the vectors: normalized gains up to 256 and more, plain is best with 32 to 128
@@ -67,51 +73,79 @@ class SVD:
         """
         # here: they bring the compiler, which listing does not need
         from embsql.numeric.linalg import multiply
-        from embsql.numeric.svd import truncated_svd
+        from embsql.numeric.svd import divisors, truncated_svd
 
-        of_users, of_items = self._divisors(data)  # (u,), (i,)
+        of = self._exponents
+        of_users = divisors(data.user, data.weight, data.n_users, of.user)  # (u,)
+        of_items = divisors(data.item, data.weight, data.n_items, of.item)  # (i,)
         weight = data.weight / of_users[data.user] / of_items[data.item]  # (n,)
         matrix = data.by_user(weight)
         right = truncated_svd(matrix, data.n_items, self.dim, run)  # (i, d)
-        if self.method == "normalized":
+        if self._normalizes:
             right = right * _is_signal(right / of_items[:, None], data, run)  # (i, d)
         projected = multiply(matrix, right, run)  # (u, d)
-        self._report(matrix, projected, run)
-        scale = (
-            None if self.method == "plain" else np.reciprocal(np.square(of_items))
-        )  # (i,)
+        self._report(_sum_of_squares(projected), _sum_of_squares(matrix.data), run)
         users = projected * of_users[:, None]  # (u, d)
         items = right * of_items[:, None]  # (i, d)
-        return Embeddings(users, items, fold_in=FoldIn("projection", item_scale=scale))
+        return Embeddings(users, items, fold_in=self._fold_in(of_items))
 
-    def _divisors(self, data: Interactions) -> tuple[Float32, Float32]:
-        """What rows and columns are divided by: (n_users,), (n_items,)."""
-        if self.method == "plain":
-            return np.ones(data.n_users, np.float32), np.ones(data.n_items, np.float32)
-        users = _sums(data.user, data.weight, data.n_users)  # (u,)
-        items = _sums(data.item, data.weight, data.n_items)  # (i,)
-        of_users = users**self.user_exponent
-        of_items = items**self.item_exponent
-        return of_users.astype(np.float32), of_items.astype(np.float32)
+    def fit_blocks(self, data: BlockInteractions, run: Run) -> BlockEmbeddings:
+        """Decompose data that lie elsewhere in blocks, as those here."""
+        from embsql.numeric.linalg import eigh
+        from embsql.numeric.svd import (
+            POWER_ITERATIONS,
+            orthonormal_axes,
+            subspace_width,
+        )
 
-    def _report(self, matrix: CsrMatrix, projected: Float32, run: Run) -> None:
-        """Report the share of the squares of the matrix that its projection (u, d) leaves out."""
-        whole = _sum_of_squares(matrix.data)
-        captured = _sum_of_squares(projected)
+        width = subspace_width(self.dim, data.totals.items)
+        products = data.products(self._exponents, width, run.seed)
+        items = products.start
+        for _ in range(POWER_ITERATIONS):
+            items = products.back_and_forth(items)
+            items = items.turned(orthonormal_axes(items.gramian))
+        projected = products.project(items)
+        eigenvalues, eigenvectors = eigh(projected.gramian)  # (w,), (w, w)
+        leading = np.eye(width, self.dim, dtype=np.float32)  # (w, d)
+        leading = eigenvectors @ leading  # (w, d) as many as there are, then 0
+        finished = products.finish(items.turned(leading))
+        signs = np.where(finished.largest < 0, -1, 1)  # (d,)
+        kept = signs.astype(np.float32)  # (d,)
+        if self._normalizes:
+            strength = _lengths_along(projected.seen, leading)  # (d,)
+            kept *= strength > _threshold(data.noise) * finished.lengths
+        strongest = eigenvalues[: self.dim]  # (min(w, d),)
+        captured = strongest * abs(kept[:width])  # (min(w, d),)
+        self._report(float(captured.sum()), products.squares, run)
+        users = projected.users.turned(leading * kept)
+        items = finished.items.turned(np.diag(kept))
+        fold_in = self._fold_in(products.item_divisors)
+        return BlockEmbeddings(Sides(users, items), fold_in)
+
+    @property
+    def _normalizes(self) -> bool:
+        return self.method == "normalized"
+
+    @property
+    def _exponents(self) -> Sides:
+        """Of the sums that rows and columns are divided by."""
+        if not self._normalizes:
+            return Sides(0.0, 0.0)
+        return Sides(self.user_exponent, self.item_exponent)
+
+    def _fold_in(self, of_items: Float32) -> FoldIn:
+        """How histories are folded in, where columns were divided by numbers (i,)."""
+        scale = np.reciprocal(np.square(of_items)) if self._normalizes else None  # (i,)
+        return FoldIn("projection", item_scale=scale)
+
+    def _report(self, captured: float, whole: float, run: Run) -> None:
+        """Report the share of the squares of the matrix that is not captured."""
         loss = 1 - captured / whole if whole else 0.0
-        if not np.isfinite(loss):
-            raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
-        run.report(epoch=1, loss=loss)
+        report(run, self.name, 1, loss)
 
 
 def _sum_of_squares(array: Float32) -> float:
     return float(np.square(array).sum(dtype=np.float64))
-
-
-def _sums(codes: Any, weight: Float32, n: int) -> Any:
-    """Sum of the weights of each code, 1 where it has none: (n,)."""
-    total = np.bincount(codes, weight, n)  # (n,)
-    return np.where(total > 0, total, 1)
 
 
 def _is_signal(items: Float32, data: Interactions, run: Run) -> NDArray[np.bool_]:
@@ -119,14 +153,25 @@ def _is_signal(items: Float32, data: Interactions, run: Run) -> NDArray[np.bool_
 
     Each is compared where noise is known, in the matrix of pairs divided by the roots of counts.
     """
-    from embsql.factorization.penalty import noise_level, noise_share, normalized
+    from embsql.factorization.penalty import noise, normalized
     from embsql.numeric.linalg import multiply
 
     counts = np.bincount(data.item, minlength=data.n_items)  # (i,)
     vectors = items * np.sqrt(counts, dtype=np.float32)[:, None]  # (i, d)
     length = np.linalg.norm(vectors, axis=0)  # (d,)
     strength = np.linalg.norm(multiply(normalized(data), vectors, run), axis=0)  # (d,)
-    noise = min(SIGNAL_TO_NOISE * noise_level(data), STRONG)
-    threshold = noise * noise_share(data, run)
+    threshold = _threshold(noise(data, run))
     is_signal: NDArray[np.bool_] = strength > threshold * length
     return is_signal
+
+
+def _threshold(of: Noise) -> float:
+    """How much stronger than its length a direction is where noise is no more."""
+    return min(SIGNAL_TO_NOISE * of.level, STRONG) * of.share
+
+
+def _lengths_along(gramian: Float64, axes: Float32) -> Float64:
+    """The lengths (d,) of columns with a Gramian (w, w), turned by axes (w, d)."""
+    squares = np.einsum("vd,vw,wd->d", axes, gramian, axes)  # (d,)
+    lengths: Float64 = np.sqrt(squares.clip(min=0))  # (d,)
+    return lengths

@@ -17,17 +17,24 @@ from embsql.data import Float32
 from embsql.distributed import tasks
 from embsql.distributed.blocks import Blocks, Matrix
 from embsql.distributed.coding import training_sql
+from embsql.distributed.products import BlockProducts, noise_of
 from embsql.distributed.solver import BlockSolver
-from embsql.distributed.sweeps import Factors, Sweeper, send_rows
+from embsql.distributed.sweeps import Factors, Sweeper, send_rows, unturned
 from embsql.engines.spark_workspace import Frame, SparkWorkspace, map_blocks
 from embsql.factorization.blocks import BlockEmbeddings, Residuals, Sides
 from embsql.factorization.objective import Totals, random_factors
+from embsql.factorization.penalty import PROBES, SEED, Noise
 from embsql.run import Run
 
 IN_MEMORY = (
     256 << 20
 )  # bytes of factors that pass through this process; more go by tables
-FACTORS = pa.schema({"block": pa.int32(), "factors": pa.binary()})
+FACTORS = pa.schema(
+    {
+        "block": pa.int32(),
+        "factors": pa.binary(),  # (n, any)
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,24 @@ class InSpark:
     @property
     def solver(self) -> BlockSolver:
         """Where sides are solved."""
-        return BlockSolver(Sweeper(self.work, self.run))
+        return BlockSolver(self._sweeper)
+
+    @property
+    def _sweeper(self) -> Sweeper:
+        return Sweeper(self.work, self.run)
+
+    @property
+    def noise(self) -> Noise:
+        """See `BlockInteractions`."""
+        drawn = self.start(PROBES, SEED).item
+        pairs = self.totals.pairs
+        return noise_of(self._sweeper, self.blocks.matrices, drawn, pairs)
+
+    def products(self, exponents: Sides, width: int, seed: int) -> BlockProducts:
+        """See `BlockInteractions`."""
+        drawn = self.start(width, seed).item
+        matrices = self.blocks.matrices
+        return BlockProducts.of(self._sweeper, matrices, exponents, drawn)
 
     def matrices(self, scale: float) -> Sides:
         """See `BlockInteractions`."""
@@ -58,7 +82,7 @@ class InSpark:
 
     def start(self, dim: int, seed: int) -> Sides:
         """See `BlockInteractions`; this process makes a block of items after the other."""
-        axes = np.eye(dim, dtype=np.float32)  # (f, f)
+        axes = unturned(dim)  # (f, f)
         gramian = np.zeros((dim, dim))  # (f, f)
         parts = []
         table = None if self._fits(dim) else self.work.fresh("first_items")

@@ -62,16 +62,18 @@ class TrainedRows:
         for block, _ in enumerate(self.data.blocks.matrices.user.cut.ranges, 1):
             yield from self._ids("user", block).to_pylist()
 
+    @property
+    def items(self) -> pa.StringArray:
+        """The ids of all items."""
+        ranges = self.data.blocks.matrices.item.cut.ranges
+        parts = [self._ids("item", block) for block, _ in enumerate(ranges, 1)]
+        return pa.concat_arrays(parts)
+
     def interactions(self) -> Iterator[Interactions]:
         """The pairs of a block of users at a time, with the ids of all items."""
         work = self.data.work
         matrix = self.data.blocks.matrices.user
-        items = pa.concat_arrays(
-            [
-                self._ids("item", block)
-                for block, _ in enumerate(self.data.blocks.matrices.item.cut.ranges, 1)
-            ]
-        )
+        items = self.items
         for block, _ in enumerate(matrix.cut.ranges, 1):
             found = work.ask(
                 training_sql("block_of_pairs"), matrix=matrix.table, block=block

@@ -13,7 +13,7 @@ import numpy as np
 
 from embsql.distributed import tasks
 from embsql.distributed.blocks import Matrix
-from embsql.distributed.sweeps import Factors, Sweeper
+from embsql.distributed.sweeps import Factors, Sweeper, unturned
 from embsql.factorization.cpu import System
 from embsql.factorization.objective import Objective
 from embsql.numeric.linalg import eigh
@@ -45,5 +45,7 @@ class BlockSolver:
         self.sweeper.drop(solved_factors)
         loss, penalty, *products = swept.total
         gramian = np.reshape(products, step.fixed_axes.shape)  # (f, f)
+        axes = unturned(len(gramian))  # (f, f)
+        solved = swept.factors(axes, gramian)
         fixed_now = dataclasses.replace(fixed_factors, axes=step.fixed_axes)
-        return swept.factors(gramian), fixed_now, float(loss), float(penalty)
+        return solved, fixed_now, float(loss), float(penalty)

@@ -25,7 +25,9 @@ class Factors:
     """A row for each user or each item."""
 
     axes: Float32  # (f, d) what the rows are still to be multiplied by
-    gramian: Float64  # (f, f) of the rows, or of what whoever made them says
+    gramian: (
+        Float64  # (f, f) of the rows, or of those of the matrix that they come from
+    )
     # the rows (n, f) in a table or here; in neither: all are zero
     table: str | None = None
     rows: Float32 | None = None
@@ -51,10 +53,8 @@ class Swept:
             total += figures
         return total
 
-    def factors(self, gramian: Float64) -> Factors:
-        """The rows as they lie."""
-        width = len(gramian)
-        axes = np.eye(width, dtype=np.float32)  # (f, f)
+    def factors(self, axes: Float32, gramian: Float64) -> Factors:
+        """The rows, still to be multiplied by axes (f, d)."""
         return Factors(axes, gramian, self.table, self.rows)
 
 
@@ -86,15 +86,11 @@ class Sweeper:
     # --- in memory: rows go to the executors whole, and come back ---------------------------------
 
     def _in_memory(
-        self,
-        matrix: Matrix,
-        task: tasks.Task,
-        fixed: Factors | None,
-        own: Factors | None,
+        self, matrix: Matrix, task: tasks.Task, *given: Factors | None
     ) -> Swept:
         sweep = partial(tasks.sweep_kept, task, matrix.cut.edges)
-        given = (one and one.rows for one in (fixed, own))
-        made = self._pairs(matrix).map(sweep, *given)
+        rows_given = (one and one.rows for one in given)
+        made = self._pairs(matrix).map(sweep, *rows_given)
         rows, figures = zip(*made, strict=True)
         return Swept([*figures], rows=np.concatenate(rows))
 
@@ -107,19 +103,17 @@ class Sweeper:
     # --- in tables -------------------------------------------------------------------------------
 
     def _in_tables(
-        self,
-        matrix: Matrix,
-        task: tasks.Task,
-        fixed: Factors | None,
-        own: Factors | None,
+        self, matrix: Matrix, task: tasks.Task, *given: Factors | None
     ) -> Swept:
         table = self.work.fresh("factors")
         pairs = self.work.frame(training_sql("matrix"), matrix=matrix.table)
-        sent = self._sent(matrix, fixed, own)
+        sent = self._sent(matrix, *given)
         sweep = partial(tasks.sweep_block, task)
-        self.work.store(table, map_blocks(pairs, sent, sweep, tasks.SWEPT))
+        made = map_blocks(pairs, sent, sweep, tasks.SWEPT)
+        self.work.store(table, made)
         found = self.work.ask(training_sql("figures"), factors=table)
-        figures = [tasks.array(part, np.float64) for part in found["figures"]]
+        packed = found["figures"]
+        figures = [tasks.array(part, np.float64) for part in packed]
         return Swept(figures, table)
 
     def _sent(
@@ -132,11 +126,17 @@ class Sweeper:
                 send_rows(self.work, matrix, fixed.table, "f4", len(fixed.axes))
             )
         if own and own.table:
-            sent.append(self.work.frame(training_sql("own"), factors=own.table))
+            asked = training_sql("own")
+            sent.append(self.work.frame(asked, factors=own.table))
         first, *others = sent
         for other in others:
             first = first.union(other)
         return first
+
+
+def unturned(width: int) -> Float32:
+    """The axes (width, width) of rows that are as they lie."""
+    return np.eye(width, dtype=np.float32)
 
 
 def send_rows(

@@ -21,6 +21,7 @@ from embsql.numeric.linalg import gramian, matmul
 from embsql.run import Run
 
 Key = tuple[pa.Scalar, ...]  # (block,)
+Outcome = tuple[Float32, Float64]  # new rows (n, any), and figures (any,)
 Kept = tuple[
     int, bytes, bytes, bytes, bytes
 ]  # block, indptr, indices, columns, weights
@@ -57,7 +58,12 @@ SWEPT = pa.schema(
         "figures": pa.binary(),  # float64 (any,)
     }
 )
-BIASES = pa.schema({"block": pa.int32(), "factors": pa.binary()})  # float64 (n,)
+BIASES = pa.schema(
+    {
+        "block": pa.int32(),
+        "factors": pa.binary(),  # float64 (n,)
+    }
+)
 RESIDUALS = pa.schema(
     {
         "block": pa.int32(),
@@ -253,8 +259,8 @@ class Task(Protocol):
     def own_width(self) -> int:
         """Numbers in a row of its own."""
 
-    def __call__(self, pairs: CsrMatrix, arrived: Arrived) -> tuple[Float32, Float64]:
-        """New rows (n, any), and figures (any,)."""
+    def __call__(self, pairs: CsrMatrix, arrived: Arrived) -> Outcome:
+        """What it makes of a block's pairs and of the rows that it got."""
 
 
 def sweep_block(task: Task, key: Key, matrix: pa.Table, sent: pa.Table) -> pa.Table:
@@ -266,7 +272,7 @@ def sweep_block(task: Task, key: Key, matrix: pa.Table, sent: pa.Table) -> pa.Ta
 
 def sweep_kept(
     task: Task, edges: Int64, kept: Kept, fixed: Float32 | None, own: Float32 | None
-) -> tuple[Float32, Float64]:
+) -> Outcome:
     """The same of a block in memory, for all fixed factors (m, f) and all own ones (n, f).
 
     Edges (blocks + 1,) are where blocks begin.
@@ -307,7 +313,7 @@ class Step:
         """See `Task`."""
         return len(self.own_axes)
 
-    def __call__(self, pairs: CsrMatrix, arrived: Arrived) -> tuple[Float32, Float64]:
+    def __call__(self, pairs: CsrMatrix, arrived: Arrived) -> Outcome:
         """See `Task`."""
         run = Run(threads=1)
         weights = pairs.data * np.float32(self.scale)  # (pairs,)

@@ -62,7 +62,8 @@ class SparkWorkspace:
             raise CannotWork(database=engine.label, reason=str(error)) from None
 
     def close(self) -> None:
-        """Drop the owner's tables."""
+        """Drop the owner's tables, and keep no rows."""
+        self.forget()
         with stopping.unstopped():
             found = self.engine.rows("SHOW TABLES IN embsql_internal")
             for name in (row["tableName"] for row in found):

@@ -3,7 +3,7 @@
 Divided by the roots of its row and column sums, a matrix of interactions has singular values from
 0 to 1. Least squares whose penalty grows with evidence keep about those of them that are above
 reg * (1 + ratio), where all unseen pairs together weigh `ratio` times the seen ones, and lower the
-others to 0. Those of pairs without structure end at `noise_level`. Where little rises above it, a
+others to 0. Those of pairs without structure end at `level_of`. Where little rises above it, a
 threshold near it keeps noise out of the factors. Where more does than factors can hold, none of
 them is noise, and a threshold only bends what they learn: then it is low.
 """
@@ -11,6 +11,8 @@ them is noise, and a threshold only bends what they learn: then it is low.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,29 +29,42 @@ PROBES = 16  # random vectors that structure is estimated by
 SEED = 0  # of these: the penalty is that of the data, whatever the training's seed
 
 
-def implicit_reg(data: Interactions, run: Run) -> float:
-    """The default penalty of evidence, for `UNOBSERVED_TO_OBSERVED`, to two digits."""
-    threshold = THRESHOLD_TO_NOISE * noise_level(data)
-    strong = max(threshold / (1 + UNOBSERVED_TO_OBSERVED), IMPLICIT_REG)
-    more = noise_share(data, run) * (strong - IMPLICIT_REG)
-    return float(f"{IMPLICIT_REG + more:.2g}")
+class Noise(NamedTuple):
+    """What is known of the noise of pairs."""
+
+    level: float  # see `level_of`
+    share: float  # see `share_of`
+
+    @property
+    def reg(self) -> float:
+        """The default penalty of evidence, for `UNOBSERVED_TO_OBSERVED`, to two digits."""
+        threshold = THRESHOLD_TO_NOISE * self.level
+        strong = max(threshold / (1 + UNOBSERVED_TO_OBSERVED), IMPLICIT_REG)
+        more = self.share * (strong - IMPLICIT_REG)
+        return float(f"{IMPLICIT_REG + more:.2g}")
 
 
-def noise_share(data: Interactions, run: Run) -> float:
+def noise(data: Interactions, run: Run) -> Noise:
+    """That of interactions in memory."""
+    users = int(np.count_nonzero(np.bincount(data.user)))
+    items = int(np.count_nonzero(np.bincount(data.item)))
+    level = level_of(users, items, len(data))
+    return Noise(level, share_of(structure(data, run), level))
+
+
+def share_of(structure: float, level: float) -> float:
     """How much noise counts: 1 where nothing rises above it, almost 0 where much does."""
-    directions = structure(data, run) / noise_level(data) ** 4
+    directions = structure / level**4
     return 1 / (1 + (directions / MUCH_STRUCTURE) ** 2)
 
 
-def noise_level(data: Interactions) -> float:
+def level_of(users: int, items: int, pairs: int) -> float:
     """Where the singular values of `normalized` end if nobody prefers anything.
 
     The edge of Marchenko and Pastur (1967): the root of one over a user's pairs, and that of one
     over an item's, each on average. Of very few pairs it is 1, as is the largest of all.
     """
-    users = np.count_nonzero(np.bincount(data.user))
-    items = np.count_nonzero(np.bincount(data.item))
-    edge = math.sqrt(users / len(data)) + math.sqrt(items / len(data))
+    edge = math.sqrt(users / pairs) + math.sqrt(items / pairs)
     return min(edge, 1.0)
 
 
@@ -73,9 +88,18 @@ def structure(data: Interactions, run: Run) -> float:
     walked = multiply(columns, multiply(matrix, probes, run), run)  # (i, p)
     along = (popular[:, None] * probes).sum(axis=0)  # (p,)
     walked -= popular[:, None] * along + stays[:, None] * probes  # (i, p)
-    others = float(np.square(walked, dtype=np.float64).sum()) / PROBES
-    others += float(np.square(stays).sum() - np.square(returns).sum())
-    return max(0.0, others - _by_one_user(matrix))
+    squares = [_sum_of_squares(part) for part in (walked, stays, returns)]
+    return structure_of(squares, _by_one_user(matrix))
+
+
+def structure_of(squares: Sequence[float], by_one_user: float) -> float:
+    """Of the squares of what probes walked, of what stays and of what returns, added up.
+
+    And of the walks from one item to another and back by the same user.
+    """
+    walked, stays, returns = squares
+    others = walked / PROBES + stays - returns
+    return max(0.0, others - by_one_user)
 
 
 def normalized(data: Interactions) -> CsrMatrix:
@@ -95,3 +119,7 @@ def _by_one_user(matrix: CsrMatrix) -> float:
     users = np.repeat(np.arange(len(matrix.counts)), matrix.counts)  # (n,)
     of_users = np.bincount(users, squares)  # (u,)
     return float(np.square(of_users).sum() - np.square(squares).sum())
+
+
+def _sum_of_squares(table: Any) -> float:
+    return float(np.square(table, dtype=np.float64).sum())

@@ -170,7 +170,7 @@ class Plan:
         """Whether what is wanted can be done where a source lies in Spark, and what is allowed."""
         able = [name for name in algorithms.names() if algorithms.find(name).in_spark]
         others = (
-            f"cpu with {self.algorithm.name}; in Spark {', '.join(able)} is trained"
+            f"cpu with {self.algorithm.name}; {' and '.join(able)} are trained in Spark"
         )
         rules = (
             ("device", self.algorithm.in_spark, others),

@@ -12,6 +12,7 @@ import pyarrow as pa
 from embsql.data import (
     Clock,
     Embeddings,
+    Float32,
     Float64,
     FoldIn,
     Graph,
@@ -38,7 +39,9 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
     if gramian is None:
         gramian = gramian_of_items(embeddings.items)
     yield from folding_rows(run, embeddings.fold_in, gramian)
-    yield from _item_weights(run, data, embeddings.fold_in)
+    scale = embeddings.fold_in.item_scale
+    if scale is not None:
+        yield "item_weights", item_weights(run, data.items, scale)
     yield from _towers(run, embeddings)
     if embeddings.network:
         yield from _network(run, data, embeddings.network)
@@ -114,14 +117,10 @@ def folding_rows(run: Run, how: FoldIn, gramian: Float64) -> Iterator[Table]:
         )
 
 
-def _item_weights(run: Run, data: Interactions, how: FoldIn) -> Iterator[Table]:
-    """What the weights of items are multiplied by in a history."""
-    if how.item_scale is not None:
-        run_id = np.full(data.n_items, run.run_id, np.int64)
-        yield (
-            "item_weights",
-            {"run_id": run_id, "item_id": data.items, "scale": how.item_scale},
-        )
+def item_weights(run: Run, items: Any, scale: Float32) -> dict[str, Any]:
+    """The rows of what the weights of items (n,) are multiplied by in a history."""
+    run_id = np.full(len(scale), run.run_id, np.int64)
+    return {"run_id": run_id, "item_id": items, "scale": scale}
 
 
 def _towers(run: Run, embeddings: Embeddings) -> Iterator[Table]:

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from embsql.algorithms import Algorithm, InBlocks
-from embsql.data import Float32, FoldIn
+from embsql.data import Float32
 from embsql.distributed.blocks import cut_into_blocks
 from embsql.distributed.coding import SIDES, code_source
 from embsql.distributed.interactions import InSpark
@@ -221,7 +221,7 @@ def _write(
             engine.write_parts(
                 f"{side}_embeddings", written.parts(side, rows.side(side))
             )
-        written.write_folding(rows.made.fold_in)
+        written.write_folding(rows)
         pairs = (run_rows.pair_rows(run, part)[1] for part in rows.interactions())
         write_pairs(engine, int(run.run_id or 0), pairs)
         write_measured(engine, run, measured)
@@ -269,10 +269,14 @@ class Written:
         if side == "item":
             self._gramian = self._gramian + run_rows.gramian_of_items(block.vectors)
 
-    def write_folding(self, how: FoldIn) -> None:
+    def write_folding(self, rows: TrainedRows) -> None:
         """Write how histories are folded in."""
+        how = rows.made.fold_in
         for table, columns in run_rows.folding_rows(self._run, how, self._gramian):
             self._engine.write(table, columns)
+        if how.item_scale is not None:
+            weights = run_rows.item_weights(self._run, rows.items, how.item_scale)
+            self._engine.write("item_weights", weights)
 
     def checksum(self) -> str:
         """The sum of all that was written, as `Embeddings.checksum` has it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from embsql.data import CsrMatrix, Float32
+from embsql.data import CsrMatrix, Float32, Float64
 from embsql.numeric.linalg import eigh, gramian, matmul, multiply, transpose
 from embsql.run import Run
 
@@ -22,13 +22,14 @@ def truncated_svd(matrix: CsrMatrix, n_columns: int, dim: int, run: Run) -> Floa
 
     The largest entry of each is positive; beyond the matrix's rank they are 0.
     """
-    width = min(dim + OVERSAMPLING, n_columns)
+    width = subspace_width(dim, n_columns)
     transposed = transpose(matrix, n_columns)
     rng = np.random.default_rng(run.seed)
     basis = rng.standard_normal((n_columns, width), np.float32)  # (m, w)
     for _ in range(POWER_ITERATIONS):
         basis = multiply(transposed, multiply(matrix, basis, run), run)  # (m, w)
-        basis = _orthonormal(basis, run)  # (m, w)
+        axes = orthonormal_axes(gramian(basis, run))  # (w, w)
+        basis = matmul(basis, axes, run)  # (m, w)
     projected = multiply(matrix, basis, run)  # (n, w)
     _, eigenvectors = eigh(gramian(projected, run))  # (w, w)
     vectors = matmul(basis, eigenvectors[:, :dim], run)  # (m, min(dim, w))
@@ -37,10 +38,22 @@ def truncated_svd(matrix: CsrMatrix, n_columns: int, dim: int, run: Run) -> Floa
     return np.pad(vectors, ((0, 0), (0, missing)))  # (m, dim)
 
 
-def _orthonormal(basis: Float32, run: Run) -> Float32:
-    """Orthonormal columns (m, w) that span the same space."""
-    eigenvalues, eigenvectors = eigh(gramian(basis, run))  # (w,), (w, w)
-    return matmul(basis, eigenvectors * _inverse_root(eigenvalues), run)
+def subspace_width(dim: int, n_columns: int) -> int:
+    """How many vectors are found, for so many that are asked for."""
+    return min(dim + OVERSAMPLING, n_columns)
+
+
+def orthonormal_axes(gramian: Float64) -> Float32:
+    """What makes columns with this Gramian orthonormal: (w, w)."""
+    eigenvalues, eigenvectors = eigh(gramian)  # (w,), (w, w)
+    return eigenvectors * _inverse_root(eigenvalues)
+
+
+def divisors(codes: Any, weight: Float32, n: int, exponent: float) -> Float32:
+    """Sums of the weights of each code to a power, 1 where it has none: (n,)."""
+    total = np.bincount(codes, weight, n)  # (n,)
+    raised = np.where(total > 0, total, 1) ** exponent  # (n,)
+    return raised.astype(np.float32)
 
 
 def _inverse_root(eigenvalues: Any) -> Float32:

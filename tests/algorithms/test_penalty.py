@@ -39,7 +39,7 @@ def test_noise_ends_where_it_is_said_to() -> None:
     data = pairs(1)
     singular = np.linalg.svd(dense(data), compute_uv=False)
     assert singular[0] == pytest.approx(1)
-    assert singular[1] == pytest.approx(penalty.noise_level(data), rel=0.1)
+    assert singular[1] == pytest.approx(penalty.noise(data, Run(1)).level, rel=0.1)
 
 
 @pytest.mark.parametrize("groups", [1, 3, 6])
@@ -58,16 +58,16 @@ def test_structure_is_the_walks_around_two_users_and_two_items(
 
 def test_noise_is_penalized_and_structure_is_not() -> None:
     """Pairs by chance are kept out of the factors; groups, each a direction, are left alone."""
-    by_chance = penalty.implicit_reg(pairs(1), Run(1))
-    of_groups = penalty.implicit_reg(pairs(9), Run(1))
-    usual = penalty.THRESHOLD_TO_NOISE * penalty.noise_level(pairs(1)) / 16
+    by_chance = penalty.noise(pairs(1), Run(1)).reg
+    of_groups = penalty.noise(pairs(9), Run(1)).reg
+    usual = penalty.THRESHOLD_TO_NOISE * penalty.noise(pairs(1), Run(1)).level / 16
     assert by_chance == pytest.approx(usual, rel=0.1)
     assert IMPLICIT_REG <= of_groups < by_chance / 2
 
 
 def test_the_penalty_depends_on_the_data_alone() -> None:
     data = pairs(3)
-    found = {penalty.implicit_reg(data, Run(s, threads=t)) for s, t in ((1, 1), (2, 3))}
+    found = {penalty.noise(data, Run(s, threads=t)).reg for s, t in ((1, 1), (2, 3))}
     assert len(found) == 1
 
 

@@ -22,9 +22,15 @@ from embsql.factorization.objective import initial_factors, random_factors
 from embsql.stopping import Stopped, Work
 
 USERS, ITEMS, ROWS = 40, 30, 900
-FEEDBACK = ["implicit", "explicit"]
-# a penalty of their own: in Spark noise is not measured
-OPTIONS = {"dim": 4, "epochs": 1, "reg": 0.02}
+ALS = {"dim": 4, "epochs": 1}
+# what is trained here and there: als of evidence and of ratings, and svd, of whose four vectors
+# two are noise
+OPTIONS: dict[str, dict[str, Any]] = {
+    "implicit": ALS | {"feedback": "implicit"},
+    "explicit": ALS | {"feedback": "explicit"},
+    "svd": {"algorithm": "svd", "dim": 4},
+}
+MODELS = [*OPTIONS]
 MEASURED = {"evaluate": True, "gate": False, "k": (3, 7)}
 OTHERWISE = {"spark.sql.shuffle.partitions": "3", "spark.sql.adaptive.enabled": "true"}
 
@@ -56,15 +62,14 @@ def _small_blocks() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def world(session: Any) -> Iterator[embsql.Database]:
-    """Models trained here and there: implicit, implicit_there, explicit, explicit_there."""
+    """Models trained here and there: implicit and implicit_there, and so on."""
     session.createDataFrame(events()).createOrReplaceTempView("events")
     with embsql.connect(":memory:") as database:
-        for feedback in FEEDBACK:
-            # ratings are measured by a test that is slow
-            measured = MEASURED if feedback == "implicit" else {}
-            options = OPTIONS | {"feedback": feedback} | measured
-            database.train(feedback, events(), **options)
-            there(database, f"{feedback}_there", session, **options)
+        for model, options in OPTIONS.items():
+            # the others are measured by tests that are slow
+            measured = MEASURED if model == "implicit" else {}
+            database.train(model, events(), **options, **measured)
+            there(database, f"{model}_there", session, **options, **measured)
         yield database
 
 
@@ -105,7 +110,7 @@ def tables(session: Any) -> list[str]:
     return [row["tableName"] for row in found]
 
 
-@pytest.mark.parametrize("model", FEEDBACK)
+@pytest.mark.parametrize("model", MODELS)
 def test_vectors_are_those_of_one_machine(world: embsql.Database, model: str) -> None:
     scores = []
     for name in (model, f"{model}_there"):
@@ -123,7 +128,7 @@ def test_vectors_are_those_of_one_machine(world: embsql.Database, model: str) ->
         assert list(wanted["interactions"]) == list(found["interactions"])
 
 
-@pytest.mark.parametrize("model", FEEDBACK)
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     "asked",
     [
@@ -132,7 +137,7 @@ def test_vectors_are_those_of_one_machine(world: embsql.Database, model: str) ->
         " FROM embsql.source_checks AS c",
         "SELECT p.user_id, p.item_id, p.weight, p.last_time FROM embsql.interactions AS p",
         "SELECT s.kind, s.settings[:40] FROM embsql.fold_in_settings AS s",
-        "SELECT r.dim, r.similarity, r.users, r.items, r.interactions, r.status"
+        "SELECT r.dim, r.similarity, r.users, r.items, r.interactions, r.status, r.params"
         " FROM embsql.run_records AS r",
     ],
 )
@@ -198,7 +203,7 @@ def test_figures_of_ratings_and_what_a_search_finds(
 
 
 def test_the_checksum_is_that_of_the_vectors(world: embsql.Database) -> None:
-    for model in (f"{feedback}_there" for feedback in FEEDBACK):
+    for model in (f"{name}_there" for name in MODELS):
         users, items = side(world, model, "user"), side(world, model, "item")
         is_rated = model.startswith("explicit")
         parts = [users["embedding"], items["embedding"]]
@@ -215,7 +220,7 @@ def test_questions_answer_of_it(world: embsql.Database) -> None:
         "SELECT item_id, round(score, 3) AS score FROM embsql.recommend_from("
         "'{}', ARRAY['1.0', '2.0', '4.0'], weights => ARRAY[5, 1, 3], k => 5)"
     )
-    for model in FEEDBACK:
+    for model in MODELS:
         here, made = (
             world.rows(asked.format(name)) for name in (model, f"{model}_there")
         )
@@ -224,27 +229,41 @@ def test_questions_answer_of_it(world: embsql.Database) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["implicit", "svd"])
 def test_partitions_the_order_of_rows_and_the_way_of_factors_change_nothing(
-    session: Any, world: embsql.Database, monkeypatch: pytest.MonkeyPatch
+    session: Any, world: embsql.Database, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """Factors pass through this process in the fixture, and by tables here."""
     monkeypatch.setattr(interactions, "IN_MEMORY", 0)
-    before = checksum(world, "implicit_there")
+    made = f"{model}_there"
+    options = OPTIONS[model]
+    before = checksum(world, made)
     source = "SELECT * FROM events ORDER BY weight, item_id"
     usual = {name: session.conf.get(name) for name in OTHERWISE}
     try:
         for name, value in OTHERWISE.items():
             session.conf.set(name, value)
-        run = there(world, "implicit_there", session, source, force=True, **OPTIONS)
+        run = there(world, made, session, source, force=True, **options)
     finally:
         for name, value in usual.items():
             session.conf.set(name, value)
     assert not run.skipped
-    assert checksum(world, "implicit_there") == before
-    again = there(world, "implicit_there", session, **OPTIONS)
+    assert checksum(world, made) == before
+    again = there(world, made, session, **options)
     assert again.skipped
     assert again.run_id == run.run_id
     assert not tables(session)
+
+
+@pytest.mark.slow
+def test_figures_of_svd_are_those_of_one_machine(
+    session: Any, world: embsql.Database
+) -> None:
+    world.train("measured", events(), **OPTIONS["svd"], **MEASURED)
+    there(world, "measured_there", session, **OPTIONS["svd"], **MEASURED)
+    here, made = (figures(world, name) for name in ("measured", "measured_there"))
+    for wanted, found in zip(here, made, strict=True):
+        assert found == nearly(wanted), wanted
 
 
 # --- what goes wrong -----------------------------------------------------------------------------
@@ -323,7 +342,10 @@ def test_workers_without_embsql(session: Any) -> None:
     ("options", "says"),
     [
         ({}, "source_db='spark'"),
-        ({"algorithm": "svd"}, "cpu with svd; in Spark als is trained"),
+        (
+            {"algorithm": "item2vec"},
+            "cpu with item2vec; als and svd are trained in Spark",
+        ),
         ({"evaluate": True, "split": "time"}, "auto, last or random in Spark"),
         (
             {"evaluate": True, "test": "SELECT 1 AS user_id, 2 AS item_id"},
