@@ -48,12 +48,7 @@ WHERE EXISTS (SELECT 1 FROM embsql.networks) AND NOT embsql_internal.reads_netwo
 
 -- unread_cells: whether runs have cells that the questions do not read yet
 SELECT 1 AS found
-WHERE EXISTS (SELECT 1 FROM embsql.cells) AND NOT EXISTS (
-    SELECT 1
-    FROM duckdb_functions() AS f
-    WHERE f.database_name = current_database() AND f.schema_name = 'embsql_internal'
-        AND f.function_name = 'user_state' AND contains(f.macro_definition, 'cell_members')
-)
+WHERE EXISTS (SELECT 1 FROM embsql.cells) AND NOT embsql_internal.reads_cells()
 
 -- cells_of: whether a run is searched by cells
 SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM embsql.cells AS part WHERE part.run_id = $run_id)

@@ -41,3 +41,5 @@ LEFT JOIN embsql.cell_members AS home
 LEFT JOIN embsql.user_embeddings AS trained
     ON trained.run_id = asked.run_id AND trained.cell = coalesce(home.cell, 0) AND trained.user_id = asked.user_id
 LEFT JOIN embsql.fresh_users AS fresh ON fresh.run_id = asked.run_id AND fresh.user_id = asked.user_id;
+
+CREATE OR REPLACE MACRO embsql_internal.reads_cells() AS TRUE;

@@ -729,6 +729,9 @@ SELECT CAST(NULL AS FLOAT[]) AS embedding WHERE FALSE;
 -- Whether it has taken its body from there: quicker to ask than the list of all functions.
 CREATE OR REPLACE MACRO embsql_internal.reads_networks() AS FALSE;
 
+-- Whether questions are those of cells.duckdb.sql, asked for the same reason.
+CREATE OR REPLACE MACRO embsql_internal.reads_cells() AS FALSE;
+
 -- The user vector of a history, in one row: the network's state where the run has one, else folded
 -- in. NULL where no item is known. source is sequence or fold_in.
 -- What it calls is not called LATERAL, as this is: each level would be planned twice.
