@@ -80,7 +80,10 @@ class Databases:
     def create(self) -> str:
         """The address of another one."""
         name = next(self._names)
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._installed}")
+        # a copy of its files takes the server half of the work that a copy page by page does
+        self._admin.execute(
+            f"CREATE DATABASE {name} TEMPLATE {self._installed} STRATEGY file_copy"
+        )
         self._kept.append(name)
         return self._address(name)
 

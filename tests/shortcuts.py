@@ -33,7 +33,7 @@ def copying(folder: Path) -> Install:
 
     def quick(engine: Engine, *, commands: bool = False) -> bool:
         copied = engine.embedded and _copied(engine, whole if commands else bare)
-        return install(engine, commands=commands) or copied
+        return copied or install(engine, commands=commands)
 
     return quick
 

@@ -180,6 +180,8 @@ def test_a_file_that_others_read_is_opened_as_the_message_says(tmp_path) -> None
 
 def test_interrupt_and_cancel_from_another_process(tmp_path) -> None:
     path = tmp_path / "c.duckdb"
+    # installed here, as a copy: the other process need not
+    embsql.connect(path).close()
     process = start(path, 10**6)
     with pytest.raises(DatabaseBusy, match=str(process.pid)):
         embsql.connect(str(path))
