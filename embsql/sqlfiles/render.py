@@ -334,7 +334,7 @@ def _signatures(question: Question) -> list[dict[str, str]]:
     A free argument may be of any type. Two words say so that are independent of each other, so that
     one argument may be 42 and the other 'mug-03': anycompatible, which takes a plain literal for
     text, and anyelement, which refuses one. The other argument is therefore text in one function
-    and anyelement in another.
+    and anyelement in another, or anyarray where it is a list.
     """
     fixed = {a.name: POSTGRES_ARGUMENTS[a.type] for a in question.arguments}
     free = sorted(
@@ -348,8 +348,9 @@ def _signatures(question: Question) -> list[dict[str, str]]:
     fixed[common.name] = (
         "anycompatiblearray" if common.type == "text[]" else "anycompatible"
     )
-    words = ("text", "anyelement") if others else ("",)
-    return [fixed | {a.name: word for a in others} for word in words]
+    words = [{a.name: word for a in others} for word in ("text", "anyelement")]
+    lists = {a.name: "anyarray" for a in others if a.type == "text[]"}
+    return [fixed | words[0], fixed | words[1] | lists] if others else [fixed]
 
 
 def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> str:

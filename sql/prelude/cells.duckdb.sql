@@ -2,16 +2,6 @@
 -- cells, together with the questions in *.cells.sql. Runs without answer by the same: all of theirs is in cell 0.
 -- DISTINCT keeps DuckDB from writing a CTE into each query that reads it; MATERIALIZED is forgotten by a file.
 
--- What the best of a cell may score; NULL for nobody's vector. Its name comes after run_score, for IMPORT DATABASE.
-CREATE OR REPLACE MACRO embsql_internal.score_of_cell(similarity, a, norm_a, bias_a, center, bias, reach) AS
-    embsql_internal.run_score(similarity, a, norm_a, bias_a, center, 1, bias)
-    + reach * CASE similarity WHEN 'cosine' THEN 1 ELSE CAST(norm_a AS DOUBLE) END;
-
--- How many vectors are read for so many answers, what is left out of them included: a power of those for 10 and for 100,
--- and not fewer than are asked for. As many lie in the cells that are read, so there are k answers where there are k rows.
-CREATE OR REPLACE MACRO embsql_internal.cell_budget(budget, budget_100, answers) AS
-    greatest(answers, budget * pow(greatest(answers / 10.0, 1), log10(budget_100 / budget)));
-
 CREATE OR REPLACE MACRO embsql_internal.known_users(run, ids) AS TABLE
     SELECT u.user_id, embsql.unit_vector(u.embedding) AS direction
     FROM embsql.user_embeddings AS u

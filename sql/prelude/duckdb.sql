@@ -274,6 +274,143 @@ CREATE OR REPLACE MACRO embsql_internal.run_score(similarity, a, norm_a, bias_a,
         ELSE list_inner_product(a, b) + bias_a + bias_b
     END;
 
+-- What the best of a cell may score; NULL for nobody's vector. Its name comes after run_score, for IMPORT DATABASE.
+CREATE OR REPLACE MACRO embsql_internal.score_of_cell(similarity, a, norm_a, bias_a, center, bias, reach) AS
+    embsql_internal.run_score(similarity, a, norm_a, bias_a, center, 1, bias)
+    + reach * CASE similarity WHEN 'cosine' THEN 1 ELSE CAST(norm_a AS DOUBLE) END;
+
+-- How many vectors are read for so many answers, what is left out of them included: a power of those for 10 and for 100,
+-- and not fewer than are asked for. As many lie in the cells that are read, so there are k answers where there are k rows.
+CREATE OR REPLACE MACRO embsql_internal.cell_budget(budget, budget_100, answers) AS
+    greatest(answers, budget * pow(greatest(answers / 10.0, 1), log10(budget_100 / budget)));
+
+-- Many subjects at once (docs/decisions/0050).
+
+-- Vectors of one kind, of all runs.
+CREATE OR REPLACE MACRO embsql_internal.vectors_of(kind) AS TABLE
+    SELECT i.run_id, i.item_id AS id, i.embedding, i.norm, i.bias, i.cell
+    FROM embsql.item_embeddings AS i
+    WHERE kind = 'item'
+    UNION ALL
+    SELECT u.run_id, u.user_id AS id, u.embedding, u.norm, u.bias, u.cell
+    FROM embsql.user_embeddings AS u
+    WHERE kind = 'user';
+
+-- The k best of one kind for each of many subjects, a list of (id, embedding, norm, bias, without), without those hidden
+-- from it; of `among` where there is a list. Cell 0, or `among`, is compared with all of them, other cells with those
+-- that they are near. The order of whole answers costs ten times a product, so what is below k others of a sample is
+-- left out before. Every SELECT that reads vectors is narrow: what goes through a window is copied.
+CREATE OR REPLACE MACRO embsql_internal.best_for_many(of_run, kind, how, subjects, n_best, among) AS TABLE
+WITH asked AS (
+    SELECT DISTINCT of_run AS run_id, how AS similarity, n_best AS k, among AS candidates
+),
+call AS ( -- max takes fewer than a million, and memory for all that it may keep
+    SELECT DISTINCT
+        asked.run_id, asked.similarity, asked.candidates,
+        greatest(least(coalesce(asked.k, 1), present.n_rows, 999999), 1) AS k
+    FROM asked
+    CROSS JOIN (
+        SELECT count(v.run_id) AS n_rows FROM asked LEFT JOIN embsql_internal.vectors_of(kind) AS v ON v.run_id = asked.run_id
+    ) AS present
+),
+subject AS (
+    SELECT DISTINCT
+        one.n, one.entry.id AS id, one.entry.embedding AS embedding, one.entry.norm AS norm, one.entry.bias AS bias
+    FROM (SELECT unnest(subjects) AS entry, generate_subscripts(subjects, 1) AS n) AS one
+),
+hidden AS (
+    SELECT DISTINCT listed.n, listed.id
+    FROM (
+        SELECT one.n, unnest(one.entry.without) AS id
+        FROM (SELECT unnest(subjects) AS entry, generate_subscripts(subjects, 1) AS n) AS one
+    ) AS listed
+),
+chosen AS (
+    SELECT DISTINCT candidate.id FROM (SELECT unnest(call.candidates) AS id FROM call) AS candidate
+),
+whole AS (
+    SELECT v.id, v.embedding, v.norm, v.bias
+    FROM call
+    JOIN embsql_internal.vectors_of(kind) AS v ON v.run_id = call.run_id
+    LEFT JOIN chosen ON chosen.id = v.id
+    WHERE CASE WHEN call.candidates IS NULL THEN v.cell = 0 ELSE chosen.id IS NOT NULL END
+),
+sample AS (
+    SELECT whole.* FROM whole LIMIT 8192
+),
+counted AS (
+    SELECT
+        subject.n, count(hidden.id) AS n_hidden, least(any_value(call.k) + count(sample.id), 8193) AS n_floor
+    FROM call
+    CROSS JOIN subject
+    LEFT JOIN hidden ON hidden.n = subject.n
+    LEFT JOIN sample ON sample.id = hidden.id
+    GROUP BY subject.n
+),
+floors AS (
+    SELECT
+        counted.n, max(
+            embsql_internal.run_score(call.similarity, subject.embedding, subject.norm, subject.bias, s.embedding, s.norm, s.bias),
+            counted.n_floor
+        )[counted.n_floor] AS score
+    FROM call
+    CROSS JOIN subject
+    JOIN counted ON counted.n = subject.n
+    CROSS JOIN sample AS s
+    GROUP BY counted.n, counted.n_floor
+),
+bounded AS (
+    SELECT DISTINCT subject.n, subject.embedding, subject.norm, subject.bias, floors.score AS lowest
+    FROM subject
+    LEFT JOIN floors ON floors.n = subject.n
+),
+guessed AS (
+    SELECT
+        subject.n, part.cell, part.size,
+        embsql_internal.cell_budget(part.budget, part.budget_100, call.k + counted.n_hidden) AS n_wanted,
+        embsql_internal.score_of_cell(
+            call.similarity, subject.embedding, subject.norm, subject.bias, part.center, part.bias, part.reach
+        ) AS guess
+    FROM call
+    CROSS JOIN subject
+    JOIN counted ON counted.n = subject.n
+    JOIN embsql.cells AS part ON part.run_id = call.run_id AND part.entity = kind AND part.similarity = call.similarity
+    WHERE call.candidates IS NULL
+),
+ranked AS (
+    SELECT
+        g.n, g.cell, g.n_wanted,
+        sum(g.size) OVER (PARTITION BY g.n ORDER BY g.guess DESC, g.cell ASC) - g.size AS n_before
+    FROM guessed AS g
+),
+scored AS (
+    SELECT
+        b.n, b.lowest, v.id,
+        embsql_internal.run_score(call.similarity, b.embedding, b.norm, b.bias, v.embedding, v.norm, v.bias) AS score
+    FROM call
+    CROSS JOIN bounded AS b
+    CROSS JOIN whole AS v
+    UNION ALL
+    SELECT
+        b.n, b.lowest, v.id,
+        embsql_internal.run_score(call.similarity, b.embedding, b.norm, b.bias, v.embedding, v.norm, v.bias) AS score
+    FROM call
+    JOIN embsql_internal.vectors_of(kind) AS v ON v.run_id = call.run_id
+    JOIN ranked ON ranked.cell = v.cell AND ranked.n_before <= ranked.n_wanted
+    JOIN bounded AS b ON b.n = ranked.n
+),
+best AS (
+    SELECT s.n, unnest(min(struct_pack(unlike := -s.score, id := s.id), call.k)) AS found
+    FROM call
+    CROSS JOIN scored AS s
+    LEFT JOIN hidden ON hidden.n = s.n AND hidden.id = s.id
+    WHERE hidden.id IS NULL AND (s.lowest IS NULL OR s.score >= s.lowest)
+    GROUP BY s.n
+)
+SELECT subject.id AS subject_id, best.found.id AS id, -best.found.unlike AS score
+FROM best
+JOIN subject ON subject.n = best.n;
+
 -- People and cohorts.
 
 -- Users of a list, of those a run has a direction of: each once, with its vector at length 1.

@@ -302,6 +302,31 @@ def test_questions_take_a_column(published: embsql.Database, call: str) -> None:
     assert sorted(found, key=str) == sorted(one_by_one, key=str)
 
 
+OF_A_LIST = {
+    "recommend_batch('compass', {}, k => 2)": ["ada", "cyd", "zoe"],
+    "recommend_users_batch('compass', {}, k => 2)": ["east", "west", "atlantis"],
+    "similar_items_batch('compass', {}, k => 2)": ["east", "west", "atlantis"],
+}
+
+
+@slow
+@pytest.mark.parametrize("call", OF_A_LIST)
+def test_a_list_is_answered_as_its_entries_are(
+    published: embsql.Database, call: str
+) -> None:
+    listed = ", ".join(map(repr, OF_A_LIST[call]))
+    found = published.ask(f"SELECT * FROM embsql.{call.format(f'ARRAY({listed})')}")
+    single = call.replace("_batch", "")
+    one_by_one = [
+        [one, *row.values()]
+        for one in sorted(OF_A_LIST[call])
+        for row in published.ask(
+            f"SELECT * FROM embsql.{single.format(repr(one))}"
+        ).to_pylist()
+    ]
+    assert [list(row.values()) for row in found.to_pylist()] == one_by_one
+
+
 def test_one_publishes_at_a_time(session: Any, published: embsql.Database) -> None:
     other = Spark(session.newSession())
     with spark_lock.publishing(published.engine):

@@ -215,6 +215,8 @@ LISTS = {
     "ids": "item",
     "users": "user",
     "seeds": "user",
+    "for_items": "item",
+    "for_users": "user",
 }
 
 

@@ -35,6 +35,8 @@ VALUES = {
     "topic": "'recommend'",
     "for_item": "'east'",
     "for_user": "'ada'",
+    "for_items": "['east', 'north']",
+    "for_users": "['ada', 'bob']",
     "item_a": "'east'",
     "item_b": "'north'",
     "items": "['east', 'north']",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tests.oracle.compare import RANK, Entry, Refused
+from tests.oracle.compare import RANK, Entry, Ranked, Refused
 from tests.oracle.data import Run, Vector, World, by_bytes
 
 
@@ -95,3 +96,16 @@ def sorted_ids(ids: Iterable[str]) -> list[str]:
 def k_of(k: int | None) -> int:
     """How many are asked for: none for NULL."""
     return max(k or 0, 0)
+
+
+def of_each(
+    asked: list[str | None] | None, k: int | None, best: Callable[[str], Ranked]
+) -> Ranked:
+    """The answers about each of a list, each once, behind the id that they are about."""
+    subjects = sorted_ids({one for one in asked or [] if one is not None})
+    entries = [
+        replace(entry, row=(one, *entry.row))
+        for one in subjects
+        for entry in best(one).entries
+    ]
+    return Ranked(entries, k_of(k), parts=1)

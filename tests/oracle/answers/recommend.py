@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.oracle.answers._common import cosine, k_of, live, ranking
+from tests.oracle.answers._common import cosine, k_of, live, of_each, ranking
 from tests.oracle.compare import ANY, SOLVED, Entry, Listed, Ranked, Refused, Value
 from tests.oracle.data import Part, Run, Tower, Vector, World
 
@@ -96,6 +96,35 @@ def recommend_users(
             run.users, [pair for pair in scores if pair[1] is not None], exact=exact
         ),
         k_of(k),
+    )
+
+
+def recommend_batch(
+    world: World,
+    model: str,
+    for_users: Ids,
+    k: int | None = 10,
+    exclude_seen: bool | None = True,
+    candidates: Ids = None,
+) -> Ranked:
+    live(world, model)
+    return of_each(
+        for_users,
+        k,
+        lambda one: recommend(world, model, one, k, exclude_seen, candidates),
+    )
+
+
+def recommend_users_batch(
+    world: World,
+    model: str,
+    for_items: Ids,
+    k: int | None = 10,
+    exclude_seen: bool | None = True,
+) -> Ranked:
+    live(world, model)
+    return of_each(
+        for_items, k, lambda one: recommend_users(world, model, one, k, exclude_seen)
     )
 
 

@@ -9,6 +9,7 @@ from tests.oracle.answers._common import (
     finite,
     k_of,
     live,
+    of_each,
     ranking,
     sized,
     sorted_ids,
@@ -50,6 +51,20 @@ def similar_users(
     world: World, model: str, for_user: str | None, k: int | None = 10
 ) -> Ranked:
     return _similar(live(world, model), "user", for_user, k)
+
+
+def similar_items_batch(
+    world: World, model: str, for_items: list[str | None] | None, k: int | None = 10
+) -> Ranked:
+    run = live(world, model)
+    return of_each(for_items, k, lambda one: _similar(run, "item", one, k))
+
+
+def similar_users_batch(
+    world: World, model: str, for_users: list[str | None] | None, k: int | None = 10
+) -> Ranked:
+    run = live(world, model)
+    return of_each(for_users, k, lambda one: _similar(run, "user", one, k))
 
 
 def _similar(run: Run, entity: str, subject: str | None, k: int | None) -> Ranked:

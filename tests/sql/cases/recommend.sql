@@ -41,6 +41,40 @@ SELECT user_id, score FROM embsql.recommend_users('compass', 'northeast', exclud
 -- an unknown item interests nobody we know of
 SELECT * FROM embsql.recommend_users('compass', 'atlantis');
 
+-- many users at once, each once: a stranger gets what is popular, NULL is nobody
+SELECT * FROM embsql.recommend_batch('compass', ARRAY['zoe', 'ada', NULL, 'zoe'], k => 2);
+--= ada | northeast | 1 | 1.0 | model
+--= ada | it's "odd" 🙂 | 2 | 0.5 | model
+--= zoe | east | 1 | 3.0 | popular
+--= zoe | north | 2 | 2.0 | popular
+
+-- many users, what they have seen included
+SELECT for_user, item_id, rank FROM embsql.recommend_batch('compass', ARRAY['ada'], k => 2, exclude_seen => FALSE);
+--= ada | east | 1
+--= ada | northeast | 2
+
+-- many users, only candidates
+SELECT for_user, item_id, score FROM embsql.recommend_batch('compass', ARRAY['ada', 'zoe'], candidates => ARRAY['west', 'east', 'nowhere', 'atlantis'], k => 2);
+--= ada | nowhere | 0.25
+--= ada | west | -1.5
+--= zoe | east | 3.0
+--= zoe | nowhere | 1.0
+
+-- many users under cosine: one without a direction gets what is popular, an item without one comes last
+SELECT for_user, item_id, rank, source FROM embsql.recommend_batch('angles', ARRAY['ada', 'nil'], k => 9) WHERE rank IN (1, 4);
+--= ada | it's "odd" 🙂 | 1 | model
+--= ada | nowhere | 4 | model
+--= nil | east | 1 | popular
+--= nil | nowhere | 4 | popular
+
+-- no user, no rows
+SELECT * FROM embsql.recommend_batch('compass', CAST(ARRAY[] AS TEXT[]));
+
+-- users for many items
+SELECT * FROM embsql.recommend_users_batch('compass', ARRAY['northeast', 'atlantis', 'northeast', NULL], k => 2);
+--= northeast | cyd | 1 | 7.0
+--= northeast | bob | 2 | 2.0
+
 -- a given list in order, unknown and NULL left out
 SELECT * FROM embsql.rank_items('compass', 'ada', items => ARRAY['west', 'atlantis', 'east', NULL]);
 --= east | 1 | 1.0

@@ -63,3 +63,26 @@ SELECT count(*) FROM embsql.user_embedding('compass', users => NULL);
 -- a pinned run
 SELECT count(*) FROM embsql.item_embedding('angles@2');
 --= 6
+
+-- many items at once: each once, in order of the id, what is unknown or has no direction left out
+SELECT * FROM embsql.similar_items_batch('compass', ARRAY['north', 'east', NULL, 'atlantis', 'nowhere', 'east'], k => 2);
+--= east | it's "odd" 🙂 | 1 | 0.8944272
+--= east | northeast | 2 | 0.7071068
+--= north | northeast | 1 | 0.7071068
+--= north | it's "odd" 🙂 | 2 | 0.4472136
+
+-- what one of a list has is what it has alone
+SELECT count(*) FROM embsql.similar_items('compass', 'east', k => 99) AS alone JOIN embsql.similar_items_batch('compass', ARRAY['east', 'west'], k => 99) AS one ON one.for_item = 'east' AND one.item_id = alone.item_id AND one.rank = alone.rank AND one.score = alone.score;
+--= 4
+
+-- nobody is asked about
+SELECT * FROM embsql.similar_items_batch('compass', CAST(ARRAY[] AS TEXT[]));
+
+SELECT * FROM embsql.similar_items_batch('compass', CAST(NULL AS TEXT[]));
+
+SELECT * FROM embsql.similar_items_batch('compass', ARRAY['east'], k => 0);
+
+-- many users at once
+SELECT * FROM embsql.similar_users_batch('compass', ARRAY['cyd', 'ada'], k => 1);
+--= ada | cyd | 1 | 0.7071068
+--= cyd | ada | 1 | 0.7071068

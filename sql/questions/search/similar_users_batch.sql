@@ -1,0 +1,6 @@
+-- similar_users_batch(model text, for_users text[], k int = 10)
+--   -> (for_user text, user_id text, rank int, score double)
+-- What similar_users answers for each of a list of users, at once. for_user is the user of the list, each once;
+-- unknown ones and NULL have no rows.
+-- example: SELECT * FROM embsql.similar_users_batch('shop', ARRAY['c0042', 'c0007'], k => 3);
+-- body: similar_items_batch.sql, with user for item
