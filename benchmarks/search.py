@@ -69,7 +69,7 @@ def measure(options: argparse.Namespace) -> None:
             vectors = (
                 _saved(options, folder)
                 if options.real
-                else _made(folder, n, options.users)
+                else made_vectors(folder, n, options.users)
             )
             _measured(options, folder, data, vectors)
 
@@ -156,7 +156,7 @@ def _peer(name: str, folder: str, data: str, options: argparse.Namespace) -> Non
 # --- vectors -------------------------------------------------------------------------------------
 
 
-def _made(folder: str, n: int, users: int) -> tuple[int, int, int]:
+def made_vectors(folder: str, n: int, users: int) -> tuple[int, int, int]:
     """Items in topics, long where popular, and users near topics."""
     rng = np.random.default_rng(1)
     topics = rng.standard_normal((max(100, n // ITEMS_PER_TOPIC), DIM), np.float32)

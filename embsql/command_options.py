@@ -76,7 +76,7 @@ class Train:
     # how many runs that were live before the model keeps from now on, and how many others, the
     # oldest going first; none: as it was, at first 10
     keep: Kept | None = None
-    # in DuckDB, of half a million vectors and more: read the likeliest, and miss 1 in 100
+    # in DuckDB, of 100,000 vectors and more: read the likeliest, and miss 1 in 100
     search_cells: bool = False
 
 
@@ -238,7 +238,7 @@ class RegisterEmbeddings:
     users: Any | None = None  # a SELECT of user_id and embedding
     similarity: Similarity = "cosine"  # how two vectors make a score
     force: bool = False  # store them although nothing changed
-    # in DuckDB, of half a million vectors and more: read the likeliest, and miss 1 in 100
+    # in DuckDB, of 100,000 vectors and more: read the likeliest, and miss 1 in 100
     search_cells: bool = False
 
 

@@ -270,7 +270,7 @@ class Database:
         that were live before, which `rollback` goes back to, and as many of the others (10 unless
         given): older ones go after each training.
         With `search_cells` questions of a DuckDB file read a part of the vectors where there are
-        half a million or more, and miss about one in a hundred of the best; it counts for runs that
+        100,000 or more, and miss about one in a hundred of the best; it counts for runs that
         are trained, not unchanged ones.
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says

@@ -24,8 +24,9 @@ from embsql.options import Similarity
 from embsql.run import Run
 from embsql.sources.findings import Finding
 
-# of users, and of items: of fewer, all are read in less time than it takes to choose (0046)
-MIN_ROWS = 500_000
+# of users, and of items: of fewer, one subject's are read in less time than it takes to choose,
+# and many subjects' soon are (0050)
+MIN_ROWS = 100_000
 ENTITIES = ("user", "item")
 COPIED = ("cell_members", "cells")  # which are counted
 

@@ -400,14 +400,14 @@ scored AS (
     JOIN bounded AS b ON b.n = ranked.n
 ),
 best AS (
-    SELECT s.n, unnest(min(struct_pack(unlike := -s.score, id := s.id), call.k)) AS found
+    SELECT s.n, unnest(min(struct_pack(unlike := 0 - s.score, id := s.id), call.k)) AS found
     FROM call
     CROSS JOIN scored AS s
     LEFT JOIN hidden ON hidden.n = s.n AND hidden.id = s.id
     WHERE hidden.id IS NULL AND (s.lowest IS NULL OR s.score >= s.lowest)
     GROUP BY s.n
 )
-SELECT subject.id AS subject_id, best.found.id AS id, -best.found.unlike AS score
+SELECT subject.id AS subject_id, best.found.id AS id, 0 - best.found.unlike AS score
 FROM best
 JOIN subject ON subject.n = best.n;
 

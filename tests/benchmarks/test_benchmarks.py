@@ -94,6 +94,10 @@ SMALL = {
         *("--dim", "4", "--epochs", "1", "--sessions", "200"),
         *("--prefixes", "2", "--length", "2", "--repeat", "1"),
     ],
+    "batch": [
+        *("--items", "400", "--users", "50", "--subjects", "5"),
+        *("--alone", "2"),
+    ],
     "search": [*("--items", "400", "--users", "50"), *("--repeat", "1", "--no-peers")],
     "storage": [
         *("--events", "2000", "--users", "50", "--items", "40"),
