@@ -144,7 +144,7 @@ class SequenceLoss:
         """The vectors of what is predicted, (p, d), and of the negatives, (n, d)."""
         items = torch.cat([target, negatives])  # (p + n,)
         items = items.to(self.model.table.device)
-        vectors = embedding(items, self.model.items)  # (p + n, d)
+        vectors = embedding(items, self.model.table)  # (p + n, d)
         vectors = self.model.normalized(vectors)
         p = len(target)
         return vectors[:p], vectors[p:]
