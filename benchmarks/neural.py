@@ -6,10 +6,12 @@ embedded in SQL by their features, beside what is popular and a kNN by the same 
 its best setting on the held-out part itself; above_low and above_high are the 95% interval of
 two_tower's lead over users, of each draw and of all draws together. ml1m: everybody's last event
 among all items but those seen, HR@10 and NDCG@10, beside the published rows and counts of what came
-after what. diginetica: the next item of sessions, which may be one seen, P@20 and MRR@20, beside
-NARM's published row. speed: training steps beside those of public implementations, in turn: sasrec
-and gSASRec-pytorch, whose checkout --peer names; gru4rec and bert4rec and RecBole; youtube_dnn and
-two_tower and torch-rechub, where they are installed.
+after what. sports: the same of sparse histories, beside SASRec with sampled softmax;
+sports_validation asks for the event before, which options are chosen by. diginetica: the next item
+of sessions, which may be one seen, P@20 and MRR@20, beside NARM's published row. speed: training
+steps beside those of public implementations, in turn: sasrec and gSASRec-pytorch, whose checkout
+--peer names; gru4rec and bert4rec and RecBole; youtube_dnn and two_tower and torch-rechub, where
+they are installed.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from benchmarks._rank import stored
 from benchmarks.quality import EXAMS, Exam, train
 
 PUBLISHED = (0.1754, 0.1473)  # YoutubeDNN on gowalla
-PARTS = ["gowalla", "cold", "ml1m", "diginetica", "speed"]
+PARTS = ["gowalla", "cold", *_sequences.EXAMS, "speed"]
 CHOSEN: dict[
     str, dict[str, Any]
 ] = {  # margin, negative_weight and user_embedding_dropout as published for MF-CCL
@@ -64,10 +66,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=int, help="instead of the chosen ones")
     parser.add_argument(
-        "--options",
-        type=json.loads,
-        default={},
-        help="over the chosen ones on gowalla, as JSON",
+        "--options", type=json.loads, default={}, help="over the chosen ones, as JSON"
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument(

@@ -272,6 +272,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "position": np.arange(len(known.user)),
     }
     table(folder / "ml1m_sequences" / "sequences.parquet", **sequences)
+    table(folder / "sports" / "sequences.parquet", **sequences)
     sessions = {
         "session_id": known.user,
         "item_id": known.item,
