@@ -6,7 +6,7 @@ embedded in SQL by their features, beside what is popular and a kNN by the same 
 its best setting on the held-out part itself; above_low and above_high are the 95% interval of
 two_tower's lead over users, of each draw and of all draws together. ml1m: everybody's last event
 among all items but those seen, HR@10 and NDCG@10, beside the published rows and counts of what came
-after what. sports: the same of sparse histories, beside SASRec with sampled softmax;
+after what. sports: the same of sparse histories, and SASRec with sampled softmax;
 sports_validation asks for the event before, which options are chosen by. diginetica: the next item
 of sessions, which may be one seen, P@20 and MRR@20, beside NARM's published row. speed: training
 steps beside those of public implementations, in turn: sasrec and gSASRec-pytorch, whose checkout

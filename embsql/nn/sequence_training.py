@@ -33,7 +33,8 @@ from embsql.run import Run
 if TYPE_CHECKING:
     from embsql.algorithms.base.sequence import Sequential, TrainingTask
 
-FULL_SOFTMAX_LIMIT = 20_000  # items up to which the loss is over the whole catalog
+# items up to which the loss is over the whole catalog; of more, scoring all is most of a training
+FULL_SOFTMAX_LIMIT = 5_000
 DEFAULT_NEGATIVES = 1024  # where it is not
 EARLY_STOPPING_K = 10  # length of the lists that early stopping looks at
 

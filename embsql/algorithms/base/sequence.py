@@ -51,7 +51,7 @@ class Sequential(ABC):
     reg: NonNegative = 0.0
     # softmax over all items, gbce of each for itself, contrastive up to a margin
     loss: Literal["softmax", "gbce", "contrastive"] = "softmax"
-    # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
+    # items drawn per step to contrast with; none: all of up to 5,000, else 1,024
     negatives: Count | None = None
     # scores are cosines, divided by this in the loss; none: products
     temperature: Positive | None = None
