@@ -56,6 +56,16 @@ class Interactions:
         """Number of items in the vocabulary."""
         return len(self.items)
 
+    def users_with_pairs(self) -> NDArray[np.bool_]:
+        """Which users have any: (n_users,)."""
+        counts = np.bincount(self.user, minlength=self.n_users)  # (n_users,)
+        return counts > 0
+
+    def items_with_pairs(self) -> NDArray[np.bool_]:
+        """Which items have any: (n_items,)."""
+        counts = np.bincount(self.item, minlength=self.n_items)  # (n_items,)
+        return counts > 0
+
     def by_user(self, weight: Float32 | None = None) -> CsrMatrix:
         """The pairs with a row per user: a view, because they are ordered so.
 

@@ -68,6 +68,13 @@ class Phases:
         return " ".join(filter(None, (current, self._part))) if current else ""
 
     @property
+    def compiled(self) -> float:
+        """Seconds of compiling until now."""
+        with LOCK:
+            self._count()
+            return self._seconds.get(COMPILING, 0.0)
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return time.perf_counter() - self._begun

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -568,3 +570,74 @@ def test_the_command_line_shows_each_answer(tmp_path) -> None:
 def test_a_table_stands_straight_where_letters_are_wide() -> None:
     lines = format_table([{"id": "緑茶", "n": 1}, {"id": "tea", "n": 22}]).split("\n")
     assert lines == ["id     n", "----  --", "緑茶   1", "tea   22"]
+
+
+def test_a_question_is_no_method_and_no_command() -> None:
+    with (
+        embsql.connect(":memory:") as database,
+        pytest.raises(
+            AttributeError, match=r'db\.ask\("SELECT \* FROM embsql\.recommend\('
+        ),
+    ):
+        getattr(database, "recommend")  # noqa: B009 - mypy knows that there is none
+    result = CliRunner().invoke(main, ["--db", ":memory:", "similar_items", "shop"])
+    assert result.exit_code == 2
+    assert 'embsql sql "SELECT * FROM embsql.similar_items(' in result.output
+
+
+@pytest.mark.parametrize("dress", ["call", "model"])
+def test_an_algorithm_may_stand_among_the_options(con, dress: str) -> None:
+    statements = {
+        "call": "CALL embsql.train('m', source => $s, options => '{\"algorithm\": \"svd\"}')",
+        "model": "CREATE MODEL m OPTIONS(algorithm = 'svd') AS " + EVENTS,
+    }
+    with embsql.connect(con) as database:
+        if dress == "call":
+            con.execute(statements[dress], {"s": EVENTS})
+        else:
+            database.sql(statements[dress])
+        models = database.ask("SELECT algorithm FROM embsql.models()").to_pylist()
+        assert models == [{"algorithm": "svd"}]
+
+
+def test_two_algorithms_in_one_call_are_refused(con) -> None:
+    call = "CALL embsql.train('m', 'e', algorithm => 'svd', options => '{\"algorithm\": \"als\"}')"
+    with pytest.raises(
+        duckdb.Error, match="algorithm is als there and svd in the call"
+    ):
+        con.execute(call)
+
+
+@pytest.mark.parametrize(
+    ("call", "signature"),
+    [
+        ("recommend_batch('m', 'u1')", "recommend_batch(model text, for_users text[]"),
+        ("recommend_from('m', 'i1')", "recommend_from(model text, items text[]"),
+    ],
+)
+def test_one_text_is_no_list(con, call: str, signature: str) -> None:
+    con.execute("CALL embsql.train('m', source => $1)", [EVENTS])
+    with (
+        embsql.connect(con) as database,
+        pytest.raises(errors.WrongArguments, match=re.escape(signature)),
+    ):
+        database.ask(f"SELECT * FROM embsql.{call}")
+
+
+def test_a_connection_that_goes_without_a_word_leaves_no_other_function(
+    tmp_path,
+) -> None:
+    """DuckDB goes on calling what that connection gave it, which must be there still."""
+    path = str(tmp_path / "shop.duckdb")
+    first = duckdb.connect(path)
+    second = duckdb.connect(path)
+    handle = embsql.register(first)
+    embsql.register(second)
+    first.close()
+    del handle
+    gc.collect()
+    others = [lambda number=number: number for number in range(1000)]
+    with pytest.raises(duckdb.Error, match="closed"):
+        second.execute(UNWATCH)
+    assert len(others) == 1000
+    second.close()

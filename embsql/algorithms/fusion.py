@@ -136,6 +136,8 @@ class Fusion:
         of_users, of_items = self._objectives(data, strength)
         cpu = CpuSolver(run)
         seen = by_item.counts > 0  # (i,)
+        if not seen.all():
+            of_users = of_users._replace(n_columns=int(seen.sum()))
         to_weights = content.ridge_map(seen)  # (p, seen items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
         items = (

@@ -96,6 +96,7 @@ class HalfALS:
         # whom nobody could have chosen yet says nothing by not being chosen
         known = fixed * has_pairs[:, None]  # (i or u, d)
         objective = self._objective(data, known)
+        objective = objective._replace(n_columns=_counted(has_pairs))
         solved, loss, penalty = CpuSolver(run).solve_from_zero(
             matrix, known, objective
         )  # (u or i, d)
@@ -138,6 +139,11 @@ class HalfALS:
             cg_steps=CG_STEPS,
             zero_loss=len(data),
         )
+
+
+def _counted(has_pairs: NDArray[np.bool_]) -> int | None:
+    """How many of some columns (n,) have pairs; None where all have."""
+    return None if has_pairs.all() else int(has_pairs.sum())
 
 
 def _has_pairs(matrix: CsrMatrix, n: int) -> NDArray[np.bool_]:

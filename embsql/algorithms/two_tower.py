@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from embsql.algorithms import algorithm
 from embsql.algorithms.base.network import train_network
@@ -123,10 +125,12 @@ class TwoTower:
 
     def _encode_features(self, data: Interactions) -> dict[str, FeatureMatrix | None]:
         """The features of users and of items. Raises BadFeatures and BadOption."""
-        self._check_features(data.user_features, data.item_features)
+        users = data.user_features
+        items = data.item_features
+        self._check_features(users, items)
         return {
-            "user": _encode(data.user_features, "user_features"),
-            "item": _encode(data.item_features, "item_features"),
+            "user": _encode(users, "user_features", data.users_with_pairs()),
+            "item": _encode(items, "item_features", data.items_with_pairs()),
         }
 
     def _check_features(self, users: pa.Table | None, items: pa.Table | None) -> None:
@@ -150,5 +154,7 @@ class TwoTower:
         )
 
 
-def _encode(table: pa.Table | None, option: str) -> FeatureMatrix | None:
-    return encode_features(table, option) if table else None
+def _encode(
+    table: pa.Table | None, option: str, learned: NDArray[np.bool_]
+) -> FeatureMatrix | None:
+    return encode_features(table, option, learned) if table else None

@@ -36,6 +36,11 @@ def _train(
 ) -> list[Any]:
     """Train; options is JSON: the algorithm's options and train's own, for example {"dim": 64}."""
     given = _options(options)
+    named = given.pop("algorithm", algorithm)
+    if algorithm not in ("als", named):
+        twice = f"algorithm is {named} there and {algorithm} in the call"
+        raise InvalidOptionsJson(found=word(options), reason=twice)
+    algorithm = named
     algorithms.check_option_names(algorithm, given)
     run = database.train(model, source, algorithm=algorithm, progress=False, **given)
     return [run.run_id, run.status, run.refused]

@@ -226,7 +226,8 @@ def _translated(
 
     Raises BadStatement, UnknownAlgorithm and UnknownOption.
     """
-    model_type = given.pop("model_type", "matrix_factorization")
+    named = "model_type" if "model_type" in given else "algorithm"
+    model_type = given.pop(named, "matrix_factorization")
     as_there = (
         isinstance(model_type, str) and model_type.lower() == "matrix_factorization"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from embsql import algorithms, engines
 from embsql.api import commands
@@ -63,6 +63,8 @@ class Database:
     Close it, or use it in a `with` block.
     """
 
+    _offers: ClassVar[bool] = True  # commands to SQL
+
     def __init__(
         self, target: Any, *, read_only: bool = False, install: bool = False
     ) -> None:
@@ -70,7 +72,8 @@ class Database:
         if not self.engine.holds_registry:
             return
         try:
-            self.engine.offer(commands.dispatcher(self._second))
+            if self._offers:
+                self.engine.offer(commands.dispatcher(self._second))
             if install:
                 installation.install(self.engine, commands=True)
             installation.ensure_installed(self.engine)
@@ -79,7 +82,7 @@ class Database:
             raise
 
     def _second(self) -> Database:
-        return Database(self.engine.second())
+        return _Within(self.engine.second())
 
     def __enter__(self) -> Database:
         return self
@@ -98,6 +101,19 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<embsql database {self.engine.label}>"
+
+    if not TYPE_CHECKING:  # which would let every name pass
+
+        def __getattr__(self, name: str) -> Any:
+            """Say of a question that it is asked in SQL."""
+            from embsql.sqlfiles.questions import questions  # here: it reads all
+
+            asked = questions().get(name)
+            if asked is None:
+                return super().__getattribute__(name)
+            example = asked.example.rstrip(";")
+            hint = f'a question is asked in SQL: db.ask("{example}")'
+            raise AttributeError(hint, name=name, obj=self)
 
     def ask(self, sql: str, **values: Any) -> Answer:
         """The answer of one SQL query; values fill its $name parameters.
@@ -704,6 +720,12 @@ def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
     return construct(
         cls, {option.name: arguments[option.name] for option in declared(cls)}
     )
+
+
+class _Within(Database):
+    """A database as a command of SQL works on it: that the command is known is others' care."""
+
+    _offers: ClassVar[bool] = False
 
 
 def connect(target: Any, *, read_only: bool = False, install: bool = False) -> Database:

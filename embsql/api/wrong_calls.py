@@ -59,7 +59,7 @@ def _of_macro(found: re.Match[str], statement: str) -> EmbsqlError | None:
     name = found[1]
     if not _is_ours(name, statement):
         return None
-    return _arguments(name, statement, "duckdb", "others")
+    return _arguments(name, statement, "duckdb", "...")
 
 
 def _absent(found: re.Match[str], statement: str) -> EmbsqlError | None:
@@ -76,11 +76,21 @@ def _of_kind(found: re.Match[str], statement: str) -> EmbsqlError | None:
     return _elsewhere(name) if _is_ours(name, statement) else None
 
 
+def _no_list(found: re.Match[str], statement: str) -> EmbsqlError | None:
+    """An argument that is a list got one text."""
+    takes = f"{found[1]} text[]"
+    for name, asked in questions().items():
+        if takes in asked.signature and _calls(name, statement):
+            return _arguments(name, statement, "duckdb", "...")
+    return None
+
+
 COMPLAINTS: dict[str, Callable[[re.Match[str], str], EmbsqlError | None]] = {
     r"function embsql\.(\w+)\((.*)\) does not exist": _of_server,
     r'Binder Error: Macro "?(\w+)"?\(\) does not support the supplied': _of_macro,
     r'Catalog Error: \w+ Function with name "?(\w+)"? does not exist': _absent,
     r'Binder Error: Function "(\w+)" is a table function but': _of_kind,
+    r"Conversion Error: .* VARCHAR\[\] when .* column _embsql_(\w+)": _no_list,
 }
 
 
@@ -105,8 +115,9 @@ def _elsewhere(name: str) -> CalledElsewhere:
 
 def _arguments(name: str, statement: str, engine: str, types: str) -> WrongArguments:
     """The error for a call with other arguments; `types` stand for those that are not found."""
-    calls = _calls(name, statement)
-    came = calls[0] if calls else types
+    calls = set(_calls(name, statement))
+    # which of several it was nobody knows
+    came = calls.pop() if len(calls) == 1 else types
     asked = questions().get(name)
     if asked:
         remedy = SEE.format(name=name)
@@ -124,7 +135,7 @@ def _example(taken: Sequence[str], came: str) -> str:
     """The arguments that a command needs, as they came as far as they did."""
     needed = [one.split()[0] for one in taken if not re.search(r":=|DEFAULT", one)]
     given = [one.strip() for one in _parts(came)]
-    in_order = [one for one in given if one and not NAMED.match(one)]
+    in_order = [one for one in given if one not in ("", "...") and not NAMED.match(one)]
     samples = [f"{name} => {SAMPLES[name]}" for name in needed]
     return ", ".join(in_order[: len(needed)] + samples[len(in_order) :])
 

@@ -107,9 +107,10 @@ def _span(given: str, type_: str) -> str:
     """A range of dates or moments, as PostgreSQL itself writes it where dates are ISO 8601's."""
     write = _in_utc if type_ == "tstzrange" else _iso
     mark = "''" if type_ == "daterange" else "'\"'"
-    lower, upper = (
-        f"{mark} || {write(f'{end}({given})')} || {mark}" for end in ("lower", "upper")
-    )
+    begin = write(f"lower({given})")
+    end = write(f"upper({given})")
+    lower = f"{mark} || {begin} || {mark}"
+    upper = f"{mark} || {end} || {mark}"
     return f"""CASE
         WHEN isempty({given}) THEN 'empty'
         WHEN {given} IS NOT NULL THEN concat(

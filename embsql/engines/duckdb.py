@@ -70,6 +70,9 @@ MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}
 Command = Callable[[list[str | None]], list[str | None]]
 Done = TypeVar("Done")
 OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
+# DuckDB may call what it was given for as long as the database is open, also after the connection
+# that gave it has gone without a word, and holds no reference then.
+KEPT: list[Command] = []
 # Threads with connections of their own to one file share its functions: one looks and makes it.
 OF_THE_PROCESS = threading.Lock()
 
@@ -395,6 +398,7 @@ class DuckDB:
 
 def _make(holder: duckdb.DuckDBPyConnection, command: Command) -> None:
     """Have a connection make embsql_command, which is there as long as that is open."""
+    KEPT.append(command)
     # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a
     # silent NULL.
     holder.create_function(  # type: ignore[call-overload]  # its enum moved in 2.0

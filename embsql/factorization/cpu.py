@@ -68,7 +68,7 @@ class CpuSolver:
         solved = rotate(solved_factors, eigenvectors, self.run)  # (n, f)
         if prior is not None:
             prior = matmul(prior, eigenvectors, self.run)  # (n, f)
-        system = System(eigenvalues, objective, len(fixed))
+        system = System(eigenvalues, objective, objective.n_columns or len(fixed))
         loss, penalty = solve_rows(matrix, fixed, solved, system, self.run, prior)
         return solved, fixed, loss, penalty
 
@@ -79,7 +79,7 @@ class CpuSolver:
         eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
         fixed = matmul(fixed_factors, eigenvectors, self.run)  # (m, f)
         solved = np.zeros((len(matrix.counts), fixed.shape[1]), np.float32)  # (n, f)
-        system = System(eigenvalues, objective, len(fixed))
+        system = System(eigenvalues, objective, objective.n_columns or len(fixed))
         loss, penalty = solve_rows(matrix, fixed, solved, system, self.run)
         back = np.ascontiguousarray(eigenvectors.T)  # (f, f)
         return matmul(solved, back, self.run), loss, penalty
@@ -94,7 +94,7 @@ class System(NamedTuple):
 
     eigenvalues: Float64  # (f,) of the Gramian of all fixed rows, which is diagonal
     objective: Objective
-    n_columns: int  # fixed rows, all of them
+    n_columns: int  # fixed rows that could be chosen
 
 
 def solve_rows(

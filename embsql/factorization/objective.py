@@ -30,6 +30,7 @@ class Objective(NamedTuple):
     confidence = confidence_offset + confidence_scale weight and target = target_offset + weight;
     plus unobserved_weight s^2 over all pairs; plus for each row of either side its squared length
     times reg (sum of its confidences + unobserved_weight * number of columns)^reg_exponent.
+    Columns that nobody could choose are 0, and are not counted.
     """
 
     confidence_offset: float
@@ -42,6 +43,7 @@ class Objective(NamedTuple):
     zero_loss: (
         float  # the sum of squares where every score is 0, to which losses are compared
     )
+    n_columns: int | None = None  # that are counted; none: all
 
     def relative(self, loss: float) -> float:
         """A loss as the solvers give it, plus its constant, as a share of the loss of all zeros."""
@@ -61,6 +63,8 @@ class Objective(NamedTuple):
             "reg_exponent": self.reg_exponent,
             "reg": self.reg * variance,
         }
+        if self.n_columns is not None:
+            own["n_columns"] = self.n_columns
         return FoldIn("least_squares", own | settings)
 
 
@@ -86,7 +90,8 @@ def totals(data: Interactions) -> Totals:
 
 def density(data: Interactions) -> float:
     """Which share of all pairs is there, of users and items that have one."""
-    users, items = (len(np.unique(codes)) for codes in (data.user, data.item))
+    users = np.count_nonzero(data.users_with_pairs())
+    items = np.count_nonzero(data.items_with_pairs())
     return len(data) / (users * items)
 
 

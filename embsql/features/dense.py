@@ -53,7 +53,9 @@ def dense_item_features(data: Interactions) -> DenseFeatures:
         raise BadFeatures(option=OPTION, found=found)
     names = vector_columns(table)
     others = table.drop_columns(names)
-    attributes = encode_features(others, OPTION) if others.num_columns else None
+    attributes = None
+    if others.num_columns:
+        attributes = encode_features(others, OPTION, data.items_with_pairs())
     parts = [_dense(attributes)] if attributes else []
     for name in names:
         vectors = vector_column(table[name], data.items, OPTION)  # (n, d)

@@ -120,14 +120,17 @@ def _constant(feature: Feature, rows: NDArray[Any], column: int) -> FeatureEntri
 ALWAYS = Feature("", "category")  # the feature of column 0, which every row has
 
 
-def encode_features(table: pa.Table, option: str) -> FeatureMatrix:
+def encode_features(
+    table: pa.Table, option: str, learned: NDArray[np.bool_]
+) -> FeatureMatrix:
     """The columns of a table (n, any) as one sparse matrix.
 
-    Raises BadFeatures for a type that is none of the kinds.
+    Values, means and deviations are those of the rows that are learned from (n,): others have
+    values that nothing is learned of. Raises BadFeatures for a type that is none of the kinds.
     """
     n = len(table)
     always = _constant(ALWAYS, np.arange(n), 0)
-    parts = [always, *_encode_columns(table, option)]
+    parts = [always, *_encode_columns(table, option, learned)]
     widths = [part.feature.n_columns for part in parts]  # (features + 1,)
     lengths = [len(part.row) for part in parts]  # (features + 1,)
     first_column = np.cumsum(widths) - widths  # (features + 1,)
@@ -146,17 +149,22 @@ def encode_features(table: pa.Table, option: str) -> FeatureMatrix:
 
 def describe_columns(table: pa.Table, option: str) -> Iterator[Feature]:
     """What each column is taken for. Raises BadFeatures."""
-    return (part.feature for part in _encode_columns(table, option))
+    every = np.ones(len(table), np.bool_)  # (n,)
+    return (part.feature for part in _encode_columns(table, option, every))
 
 
-def _encode_columns(table: pa.Table, option: str) -> Iterator[FeatureEntries]:
+def _encode_columns(
+    table: pa.Table, option: str, learned: NDArray[np.bool_]
+) -> Iterator[FeatureEntries]:
     for name in table.column_names:
-        yield _encode_column(table[name], name, option)
+        array = _array(table[name])
+        encoder = _encoder(array, name, option)
+        yield encoder(array, name, learned)
 
 
 # --- what kind a column is -----------------------------------------------------------------------
 
-Encoder = Callable[[pa.Array, str], FeatureEntries]
+Encoder = Callable[[pa.Array, str, NDArray[np.bool_]], FeatureEntries]
 NUMBERS = (types.is_integer, types.is_floating, types.is_decimal)
 TIMES = (types.is_date, types.is_timestamp)
 FEW_VALUES = (types.is_boolean, types.is_null)
@@ -165,15 +173,15 @@ LISTS = (types.is_list, types.is_large_list)
 TAGS = (*TEXTS, types.is_integer, types.is_null)  # vectors are none
 
 
-def _encode_column(column: pa.ChunkedArray, name: str, option: str) -> FeatureEntries:
+def _array(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array, without a dictionary."""
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # as older Arrow gives it
         chunks = array.chunks or [pa.array([], array.type)]
         array = pa.concat_arrays(chunks)
     if types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    encoder = _encoder(array, name, option)
-    return encoder(array, name)
+        return array.dictionary_decode()
+    return array
 
 
 def _encoder(array: pa.Array, name: str, option: str) -> Encoder:
@@ -237,24 +245,32 @@ def _words(array: pa.Array) -> pa.ListArray:
 # --- categories, tags and words ------------------------------------------------------------------
 
 
-def _encode_category(array: pa.Array, name: str) -> FeatureEntries:
+def _encode_category(
+    array: pa.Array, name: str, learned: NDArray[np.bool_]
+) -> FeatureEntries:
     n = len(array)
     feature = Feature(name, "category", missing=array.null_count)
     value = array.cast(pa.string())
-    return _encode_values(np.arange(n), value, n, feature)
+    return _encode_values(np.arange(n), value, learned, feature)
 
 
-def _encode_tags(array: pa.Array, name: str) -> FeatureEntries:
+def _encode_tags(
+    array: pa.Array, name: str, learned: NDArray[np.bool_]
+) -> FeatureEntries:
     feature = Feature(name, "tags", missing=array.null_count)
-    return _encode_lists(array, feature)
+    return _encode_lists(array, feature, learned)
 
 
-def _encode_text(array: pa.Array, name: str) -> FeatureEntries:
+def _encode_text(
+    array: pa.Array, name: str, learned: NDArray[np.bool_]
+) -> FeatureEntries:
     feature = Feature(name, "text", missing=array.null_count)
-    return _encode_lists(_words(array), feature)
+    return _encode_lists(_words(array), feature, learned)
 
 
-def _encode_lists(lists: pa.Array, feature: Feature) -> FeatureEntries:
+def _encode_lists(
+    lists: pa.Array, feature: Feature, learned: NDArray[np.bool_]
+) -> FeatureEntries:
     """Lists as entries, each value once in a row."""
     row = pc.list_parent_indices(lists).cast(pa.int64())
     value = pc.list_flatten(lists).cast(pa.string())
@@ -265,17 +281,19 @@ def _encode_lists(lists: pa.Array, feature: Feature) -> FeatureEntries:
     entries = entries.sort_by("row")
     row = entries["row"].to_numpy()
     value = entries["value"].combine_chunks()
-    return _encode_values(row, value, len(lists), feature)
+    return _encode_values(row, value, learned, feature)
 
 
 def _encode_values(
-    row: Any, value: pa.Array, n: int, feature: Feature
+    row: Any, value: pa.Array, learned: NDArray[np.bool_], feature: Feature
 ) -> FeatureEntries:
-    """Entries (row, value) of n rows: each row's known values, together of length 1.
+    """Entries (row, value) of rows: each row's known values, together of length 1.
 
     A row that has none is unknown.
     """
-    values, distinct = _frequent(value)
+    n = len(learned)
+    is_learned = pa.array(learned[row])  # (entries,)
+    values, distinct = _frequent(value.filter(is_learned))
     feature = replace(feature, values=tuple(values), distinct=distinct)
     position = pc.index_in(value, pa.array(values, pa.string()))  # (entries,)
     is_known = position.is_valid().to_numpy(zero_copy_only=False)  # (entries,)
@@ -317,18 +335,24 @@ def _floats(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return floats.fill_null(np.nan)
 
 
-def _encode_time(array: pa.Array, name: str) -> FeatureEntries:
-    return _encode_numeric(days(array), name, "time")
+def _encode_time(
+    array: pa.Array, name: str, learned: NDArray[np.bool_]
+) -> FeatureEntries:
+    return _encode_numeric(days(array), name, "time", learned)
 
 
-def _encode_number(array: pa.Array, name: str) -> FeatureEntries:
+def _encode_number(
+    array: pa.Array, name: str, learned: NDArray[np.bool_]
+) -> FeatureEntries:
     numbers = _floats(array).to_numpy(zero_copy_only=False)
-    return _encode_numeric(numbers, name, "number")
+    return _encode_numeric(numbers, name, "number", learned)
 
 
-def _encode_numeric(x: Any, name: str, kind: Kind) -> FeatureEntries:
+def _encode_numeric(
+    x: Any, name: str, kind: Kind, learned: NDArray[np.bool_]
+) -> FeatureEntries:
     """Numbers (n,) in standard deviations from their mean, clipped; NaN is unknown."""
-    finite = x[np.isfinite(x)]
+    finite = x[np.isfinite(x) & learned]
     center, scale = _center_and_scale(finite)
     known = np.flatnonzero(~np.isnan(x))  # (k,)
     unknown = np.flatnonzero(np.isnan(x))  # (n - k,)

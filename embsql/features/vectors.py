@@ -153,11 +153,13 @@ def _is_list(type_: pa.DataType) -> bool:
 def _column_name(table: pa.Table, wanted: str | None, option: str) -> str:
     """The name of the column of vectors. Raises BadFeatures."""
     names = vector_columns(table)
+    if not table.column_names:
+        raise BadFeatures(option=option, found="nothing, as it is left out")
     if wanted is None and len(names) == 1:
         return names[0]
     if wanted is not None and wanted in names:
         return wanted
-    columns = ", ".join(table.column_names) or "(none)"
+    columns = ", ".join(table.column_names)
     known = f"columns {columns}"
     if names:
         known = f"vectors in {', '.join(names)}"

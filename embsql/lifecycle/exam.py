@@ -48,6 +48,7 @@ class Tried:
     candidate: Proposal
     status: str  # done failed stopped skipped reference
     seconds: float = 0.0
+    compiled: float = 0.0  # of these, which another training will not take
     # the figure of every user asked (m,)
     figures: Float64 | None = field(default=None, compare=False)
     # seconds that one that was stopped takes, as far as is known
@@ -67,6 +68,11 @@ class Tried:
         if self.figures is None:
             raise ValueError(f"trial {self.number} was not asked: {self.status}")
         return self.figures
+
+    @property
+    def again(self) -> float:
+        """The seconds that it would take once more."""
+        return max(0.0, self.seconds - self.compiled)
 
     def better_than(self, other: Tried) -> bool:
         """Whether its figure is higher."""
@@ -120,7 +126,7 @@ class Exam:
         left = self.budget.left
         best = best_of(tried)
         own = left / (1 + self.later)
-        return min(own, left - self.later * best.seconds) if best else own
+        return min(own, left - self.later * best.again) if best else own
 
     def asked(
         self, train: Callable[[Run], Float64], epochs: int, allowed: float
@@ -214,7 +220,7 @@ def _reference(
     seconds = exam.budget.spent - begun
     if isinstance(found, Deadline):
         return Tried(number, what, "stopped", seconds, reason=_stopped(found, exam))
-    return Tried(number, what, "reference", seconds, found)
+    return Tried(number, what, "reference", seconds, figures=found)
 
 
 def _attempt(
@@ -225,6 +231,7 @@ def _attempt(
     exam.run.phases.work_on(f"trial {number} ({candidate})")
     algorithm = candidate.make()
     begun = exam.budget.spent
+    before = exam.run.phases.compiled
     try:
         found = exam.asked(
             lambda run: exam.figures_of(algorithm, run),
@@ -238,13 +245,15 @@ def _attempt(
         error = shared(fault) or type(fault).__name__
         return Tried(number, candidate, "failed", seconds, error=error)
     seconds = exam.budget.spent - begun
+    compiled = exam.run.phases.compiled - before
     if not isinstance(found, Deadline):
-        return Tried(number, candidate, "done", seconds, found)
+        return Tried(number, candidate, "done", seconds, compiled, found)
     return Tried(
         number,
         candidate,
         "stopped",
         seconds,
+        compiled,
         needs=max(found.foreseen or 0.0, seconds),
         is_foreseen=found.foreseen is not None,
         reason=_stopped(found, exam),
@@ -286,7 +295,7 @@ def _foreseen(candidate: Proposal, tried: Sequence[Tried]) -> float | None:
     last = next(reversed(own or done), None)
     if last is None:
         return None
-    seconds = last.seconds if last.needs is None else last.needs
+    seconds = last.again if last.needs is None else last.needs
     return seconds * candidate.cost / last.candidate.cost
 
 

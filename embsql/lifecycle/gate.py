@@ -235,9 +235,14 @@ def _unpopular(figure: Metric) -> str | None:
 def _worse(found: Comparison, metric: str, tolerance: float) -> str | None:
     if not found.below(tolerance):
         return None
-    interval = f"95% interval {found.ci_low or 0:+.4f} to {found.ci_high or 0:+.4f}"
+    low = found.ci_low or 0
+    high = found.ci_high or 0
+    new = found.new_value or 0
+    live = found.live_value or 0
+    difference = found.difference or 0
+    interval = f"95% interval {low:+.4f} to {high:+.4f}"
     return (
-        f"its {metric} is {found.new_value or 0:.4f} and the live run's "
-        f"{found.live_value or 0:.4f}, of the same {found.users} users: a difference of "
-        f"{found.difference or 0:+.4f} ({interval}), where {-tolerance:.0%} is tolerated"
+        f"its {metric} is {new:.4f} and the live run's {live:.4f}, of the same "
+        f"{found.users} users: a difference of {difference:+.4f} ({interval}), "
+        f"where {-tolerance:.0%} is tolerated"
     )

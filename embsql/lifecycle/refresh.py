@@ -309,4 +309,6 @@ def _all_there_is(engine: Engine, plan: Plan, record: Record, run: Run) -> Inter
         # pairs alone do not know what was repeated
         past = every_past_event(engine, fold.run_id)
         data = of_every_pair(in_order(past, data, fresh))
-    return add_side_inputs(engine, plan, data, newcomers=True)[0]
+    data, findings = add_side_inputs(engine, plan, data, newcomers=True)
+    write_findings(engine, run, findings)
+    return data

@@ -24,6 +24,8 @@ from embsql.sources.findings import Finding, describe_features, finding
 from embsql.sources.prepare import prepare
 from embsql.sources.side_inputs import by_id, graph, with_newcomers
 
+NEW = {"user": "new users", "item": "new items"}  # what those without interactions are
+
 
 def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
     """The interactions as they are now, after writing down the report about them.
@@ -104,7 +106,7 @@ def _with_features(
         data = with_newcomers(data, entity, given.described())
         after = _vocabulary(data, entity)
         new = len(after) - len(before)
-        findings.append(_of_newcomers(entity, new))
+        findings.append(_counted(entity, new))
     ids = _vocabulary(data, entity)
     codes = data.user if entity == "user" else data.item  # (n,)
     known = given.of(ids)
@@ -117,9 +119,14 @@ def _vocabulary(data: Interactions, entity: str) -> pa.StringArray:
     return data.users if entity == "user" else data.items
 
 
-def _of_newcomers(entity: str, count: int) -> Finding:
+def _counted(entity: str, count: int) -> Finding:
     hint = "they have no interactions yet, and the vectors that their features give"
-    return finding(f"new {entity}s", count, "info", hint)
+    return finding(NEW[entity], count, "info", hint)
+
+
+def of_newcomers(findings: list[Finding]) -> list[Finding]:
+    """Those that count newcomers."""
+    return [one for one in findings if one.check_name in NEW.values()]
 
 
 def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None:

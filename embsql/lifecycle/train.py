@@ -56,6 +56,7 @@ from embsql.lifecycle.snapshot import (
     add_side_inputs,
     input_hash,
     live_vectors,
+    of_newcomers,
     read_snapshot,
     write_findings,
 )
@@ -270,7 +271,8 @@ def _run_stages(
     if plan.choosing:
         run.phases.enter(SEARCHING)
         plan, data = chosen(engine, plan, plan.choosing, data, run)
-        data, _ = add_side_inputs(reader, plan, data, newcomers=True)
+        data, findings = add_side_inputs(reader, plan, data, newcomers=True)
+        write_findings(engine, run, of_newcomers(findings))
     warn(engine, plan, run)
     source_hash = input_hash(plan, data, test)
     split_name = split_name_of(plan, data, test) if plan.evaluate else None

@@ -123,7 +123,10 @@ def users_with_events(
     users = true_indices(events.counts >= min_events)
     if not len(users):
         raise NotEnoughData(
-            users=data.n_users, items=data.n_items, algorithm=algorithm, need=need
+            users=np.count_nonzero(data.users_with_pairs()),
+            items=np.count_nonzero(data.items_with_pairs()),
+            algorithm=algorithm,
+            need=need,
         )
     return users
 

@@ -109,7 +109,10 @@ def _transformer(
 def _fill_block(block: TransformerBlock, n: int, parts: Parts, dim: int) -> None:
     block.norm1 = _norm(dim)
     block.norm2 = _norm(dim)
-    block.qkv_proj = _linear(parts[n, "query"], parts[n, "key"], parts[n, "value"])
+    query = parts[n, "query"]
+    key = parts[n, "key"]
+    value = parts[n, "value"]
+    block.qkv_proj = _linear(query, key, value)
     block.out_proj = _linear(parts[n, "attention_output"])
     block.ffn_in = _linear(parts[n, "feed_forward"])
     block.ffn_out = _linear(parts[n, "feed_forward_output"])

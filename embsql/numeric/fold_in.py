@@ -71,7 +71,8 @@ class Catalog:
             return pulled, own + mean
         curves = n["confidence_offset"] + n["confidence_scale"] * amount  # (h,)
         unobserved = n["unobserved_weight"]
-        mass = curves.sum() + unobserved * len(self.vectors)
+        n_columns = n.get("n_columns", len(self.vectors))
+        mass = curves.sum() + unobserved * n_columns
         system = vectors.T @ (curves[:, None] * vectors)  # (d, d)
         system += unobserved * gramian
         system += n["reg"] * mass ** n["reg_exponent"] * np.eye(len(pulled))

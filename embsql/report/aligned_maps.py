@@ -114,10 +114,14 @@ def _in_one_plane(pair: Pair, rotation: Float32 | None) -> Float32:
 def _of_one_length(a: Float32, b: Float32) -> tuple[Float32, Float32]:
     """Vectors of two runs, the shorter with zeros behind them."""
     longest = max(a.shape[1], b.shape[1])
-    first, second = (
-        np.pad(side, ((0, 0), (0, longest - side.shape[1]))) for side in (a, b)
-    )
-    return first, second
+    return _padded(a, longest), _padded(b, longest)
+
+
+def _padded(vectors: Float32, length: int) -> Float32:
+    """Vectors (n, d) with zeros behind them: (n, length)."""
+    longer = np.zeros((len(vectors), length), np.float32)  # (n, length)
+    longer[:, : vectors.shape[1]] = vectors
+    return longer
 
 
 def _directions(found: Points) -> Float32:

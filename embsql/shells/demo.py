@@ -101,12 +101,15 @@ def run_demo(
         if data is None:
             with suppress(MissingExtra):  # the model for newcomers needs torch
                 train_towers(database, "demo_towers", progress=True)
-        _ask(database, write)
-        write(
-            files.read_sql(f"demo/next.{database.engine.name}.txt").replace(
-                "PATH", database.engine.label
-            )
-        )
+        subjects = database.ask(files.read_sql("demo/subjects.sql")).to_pylist()[0]
+        words = {
+            "USER": _literal(subjects["user_id"]),
+            "ITEM": _literal(subjects["item_id"]),
+        }
+        _ask(database, write, words)
+        text = "next" if data is None else "next_of_file"
+        following = files.read_sql(f"demo/{text}.{database.engine.name}.txt")
+        write(_filled(following, words | {"PATH": database.engine.label}))
 
 
 def _of_file(data: str, columns: dict[str, str | None]) -> dict[str, Any]:
@@ -192,22 +195,24 @@ def guess(columns: Iterable[str]) -> dict[str, Any]:
     return {option: name for option, name in found.items() if name}
 
 
-def _ask(database: Database, write: Write) -> None:
+def _ask(database: Database, write: Write, words: dict[str, str]) -> None:
     """Print each question with its answer.
 
     It is about a customer and an item that have something to show.
     """
-    subjects = database.ask(files.read_sql("demo/subjects.sql")).to_pylist()[0]
     for number, (_, question, sql) in enumerate(
         files.described_statements("demo/questions.sql"), 1
     ):
-        written = sql.replace("USER", _literal(subjects["user_id"])).replace(
-            "ITEM", _literal(subjects["item_id"])
-        )
+        written = _filled(sql, words)
         write(
             f"{number}. "
             f"{question}\n\n{written};\n\n{format_table(database.ask(written).to_pylist())}\n"
         )
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    """A text with other words for its capitals, each replaced once."""
+    return re.sub("|".join(words), lambda found: words[found[0]], text)
 
 
 def _literal(value: str) -> str:

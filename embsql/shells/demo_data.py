@@ -96,9 +96,9 @@ def _item_table(items: dict[str, NDArray[np.int64]]) -> pa.Table:
     rows = [
         {
             "item_id": f"{aisle}-{n + 1:02d}",
-            "name": f"{STYLES[items['style'][a, n]]} {aisle} no. {n + 1}",
+            "name": f"{_style(items, a, n)} {aisle} no. {n + 1}",
             "aisle": aisle,
-            "style": STYLES[items["style"][a, n]],
+            "style": _style(items, a, n),
             "launched_on": (
                 OPENED + datetime.timedelta(days=int(items["launch"][a, n]))
             ).date(),
@@ -107,6 +107,12 @@ def _item_table(items: dict[str, NDArray[np.int64]]) -> pa.Table:
         for n in range(items["style"].shape[1])
     ]
     return pa.Table.from_pylist(rows)
+
+
+def _style(items: dict[str, NDArray[np.int64]], aisle: int, number: int) -> str:
+    """The style of an item of an aisle."""
+    code = items["style"][aisle, number]
+    return STYLES[code]
 
 
 def _order_table(

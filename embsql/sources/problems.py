@@ -33,13 +33,13 @@ def find_problem(
         )
     for entity, found in ids.items():
         if len(found.longest.encode()) > LONGEST_ID:
-            return _too_long(entity, found.longest, quote(names[entity]))
+            return too_long(entity, found.longest, quote(names[entity]))
         if found.with_nul is not None:
             return nul_in(found.with_nul, names[entity])
     return None
 
 
-def _too_long(entity: str, longest: str, name: str) -> IdTooLong:
+def too_long(entity: str, longest: str, name: str) -> IdTooLong:
     """The error for an id that no index takes."""
     return IdTooLong(
         entity=entity,

@@ -15,6 +15,7 @@ from embsql.engines.columns import find_column, quote
 from embsql.errors import BadFeatures, BadGraph
 from embsql.sources.columns import LARGEST, id_text, nul_byte
 from embsql.sources.findings import Finding, finding
+from embsql.sources.problems import LONGEST_ID, too_long
 from embsql.sources.source import Given, Source, of_table, reading
 
 EDGE_ENDS = ("source", "target")  # of an edge
@@ -76,13 +77,20 @@ def by_id(engine: Engine, select: Source, column: str, option: str) -> Described
 def with_newcomers(
     data: Interactions, entity: str, ids: pa.StringArray
 ) -> Interactions:
-    """The same pairs, with ids of users or items of whom there is no pair yet."""
+    """The same pairs, with ids of users or items of whom there is no pair yet.
+
+    Raises IdTooLong.
+    """
     of_users = entity == "user"
     known = data.users if of_users else data.items
     is_new = pc.invert(pc.is_in(ids, known))
     new = ids.filter(is_new)
     if not len(new):
         return data
+    lengths = pc.binary_length(new).to_numpy()  # (n_new,)
+    longest = int(lengths.argmax())
+    if lengths[longest] > LONGEST_ID:
+        raise too_long(entity, new[longest].as_py(), f"{entity}_id")
     joined = pa.concat_arrays([known, new])
     order = pc.sort_indices(joined).to_numpy()  # (n_known + n_new,)
     n = len(order)

@@ -68,7 +68,9 @@ def source(value: Any, option: str) -> Source:
         if len(Path(path).name.encode()) > LONGEST_NAME:
             raise InvalidArgument(name=option, allowed=ALLOWED, value=shortened(path))
         return Given(literal(path if Path(path).is_dir() else exactly(path)))
-    kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"
+    class_ = type(value)
+    package = class_.__module__.split(".")[0].lstrip("_")
+    kind = f"{package}.{class_.__name__}"
     if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
         raise InvalidArgument(name=option, allowed=ALLOWED, value=kind)
     from embsql.sources.in_memory import (

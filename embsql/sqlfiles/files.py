@@ -24,9 +24,8 @@ def read_sql(name: str) -> str:
 def described_statements(name: str) -> list[tuple[str, str, str]]:
     """(name, purpose, statement) of a file whose statements begin with `-- name: purpose`."""
     parts = re.split(r"^-- (\w+): (.*)\n", read_sql(name), flags=re.MULTILINE)[1:]
-    return [
-        (parts[n], parts[n + 1], parts[n + 2].strip()) for n in range(0, len(parts), 3)
-    ]
+    found = zip(parts[0::3], parts[1::3], parts[2::3], strict=True)
+    return [(name, purpose, statement.strip()) for name, purpose, statement in found]
 
 
 @cache

@@ -63,7 +63,12 @@ def runs_of(body: str) -> tuple[list[tuple[str, str, list[str]]], str]:
     """
     found = dict.fromkeys(RUN.findall(body))
     runs = [(schema, which, words.split(", :")) for schema, which, words in found]
-    return runs, RUN.sub(lambda run: f"given.{run[2]}_of_{run[3].split(',')[0]}", body)
+
+    def column(run: re.Match[str]) -> str:
+        argument = run[3].split(",")[0]
+        return f"given.{run[2]}_of_{argument}"
+
+    return runs, RUN.sub(column, body)
 
 
 def first(cte: str, body: str) -> str:

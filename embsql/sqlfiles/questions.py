@@ -170,9 +170,9 @@ def split_header(source: str) -> tuple[str, str]:
     lines = source.splitlines()
     outside = (n for n, line in enumerate(lines) if not line.startswith("--"))
     end = next(outside, len(lines))
-    return "\n".join(line[2:].strip() for line in lines[:end]), "\n".join(
-        lines[end:]
-    ).strip()
+    header = [line[2:].strip() for line in lines[:end]]
+    rest = "\n".join(lines[end:])
+    return "\n".join(header), rest.strip()
 
 
 def _pair(column: str) -> tuple[str, str]:

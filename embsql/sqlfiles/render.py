@@ -271,7 +271,10 @@ def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
 
     :argument becomes its number, cast to the type that its header names.
     """
-    parameters = [f"{a.name} {words[a.name]}{_default(a)}" for a in question.arguments]
+    parameters = [
+        f"{argument.name} {words[argument.name]}{_default(argument)}"
+        for argument in question.arguments
+    ]
     columns = [f"{name} {type_}".strip() for name, type_ in _columns(question)]
     returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
     body = macros.first(NOTHING_GIVEN, body)

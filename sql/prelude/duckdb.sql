@@ -526,7 +526,8 @@ WITH paired AS ( -- lists of different lengths are an error, and so is a weight 
         record.run_id, coalesce(solver.kind, 'mean') AS kind, record.items AS n_items, json_transform(
             solver.settings,
             '{"global_mean": "DOUBLE", "bias_damping": "DOUBLE", "default_rating": "DOUBLE", "weight_scale": "DOUBLE", "confidence_offset": "DOUBLE",
-              "confidence_scale": "DOUBLE", "target_offset": "DOUBLE", "unobserved_weight": "DOUBLE", "reg": "DOUBLE", "reg_exponent": "DOUBLE"}'
+              "confidence_scale": "DOUBLE", "target_offset": "DOUBLE", "unobserved_weight": "DOUBLE", "reg": "DOUBLE", "reg_exponent": "DOUBLE",
+              "n_columns": "DOUBLE"}'
         ) AS n,
         unnest(lists.items) AS item_id,
         lists.weights IS NULL AS unweighted,
@@ -612,7 +613,10 @@ SELECT
         evidence.rests, lambda rest: coalesce(evidence.n.target_offset, 0) + evidence.share * (rest - evidence.own)
     ) AS pulls,
     evidence.n.unobserved_weight AS unobserved_weight,
-    evidence.n.reg * pow(list_sum(evidence.curves) + evidence.n.unobserved_weight * evidence.n_items, evidence.n.reg_exponent) AS ridge,
+    evidence.n.reg * pow(
+        list_sum(evidence.curves) + evidence.n.unobserved_weight * coalesce(evidence.n.n_columns, evidence.n_items),
+        evidence.n.reg_exponent
+    ) AS ridge,
     gramian.lines AS gram
 FROM evidence
 LEFT JOIN ( -- of every run: asked for that of a history's, it would be made once for each history

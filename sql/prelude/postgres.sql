@@ -1087,7 +1087,7 @@ WITH how AS (
     LEFT JOIN LATERAL json_to_record(CAST(solver.settings AS json)) AS n (
         global_mean double precision, bias_damping double precision, default_rating double precision, weight_scale double precision,
         confidence_offset double precision, confidence_scale double precision, target_offset double precision, unobserved_weight double precision,
-        reg double precision, reg_exponent double precision
+        reg double precision, reg_exponent double precision, n_columns double precision
     ) ON TRUE
     WHERE record.run_id = $1
 ),
@@ -1095,7 +1095,7 @@ numbers AS (
     SELECT
         how.run_id, how.kind, how.global_mean AS global_mean, how.bias_damping AS bias_damping, coalesce(how.default_rating, 1) AS default_rating,
         coalesce(how.weight_scale, 1) AS weight_scale, coalesce(how.confidence_offset, 0) AS confidence_offset, coalesce(how.confidence_scale, 0) AS confidence_scale,
-        coalesce(how.target_offset, 0) AS target_offset, how.unobserved_weight AS unobserved_weight, how.unobserved_weight * how.items AS mass, how.reg AS reg, how.reg_exponent AS reg_exponent
+        coalesce(how.target_offset, 0) AS target_offset, how.unobserved_weight AS unobserved_weight, how.unobserved_weight * coalesce(how.n_columns, how.items) AS mass, how.reg AS reg, how.reg_exponent AS reg_exponent
     FROM how
 ),
 collected AS ( -- bare are the times an item is given without a weight

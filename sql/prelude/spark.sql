@@ -316,7 +316,7 @@ paired AS (
         from_json(
             solver.settings,
             'global_mean DOUBLE, bias_damping DOUBLE, default_rating DOUBLE, weight_scale DOUBLE, confidence_offset DOUBLE,
-             confidence_scale DOUBLE, target_offset DOUBLE, unobserved_weight DOUBLE, reg DOUBLE, reg_exponent DOUBLE'
+             confidence_scale DOUBLE, target_offset DOUBLE, unobserved_weight DOUBLE, reg DOUBLE, reg_exponent DOUBLE, n_columns DOUBLE'
         ) AS n,
         explode(zip_with(
             checked.items, coalesce(checked.weights, array()), (item, weight) -> struct(item AS item_id, weight AS weight)
@@ -407,7 +407,10 @@ SELECT
     ),
     evidence.n.unobserved_weight,
     evidence.n.reg
-        * pow(embsql_internal.list_sum(evidence.curves) + evidence.n.unobserved_weight * evidence.n_items, evidence.n.reg_exponent),
+        * pow(
+            embsql_internal.list_sum(evidence.curves) + evidence.n.unobserved_weight * coalesce(evidence.n.n_columns, evidence.n_items),
+            evidence.n.reg_exponent
+        ),
     gramian.lines
 FROM evidence
 LEFT JOIN gramian ON gramian.run_id = evidence.run_id;

@@ -789,7 +789,7 @@ def test_encoding_by_hand() -> None:
             "tags": [["a", "b", "a"], ["b", None], [], None, ["a", "seldom"]],
         }
     )
-    made = encode_features(table, "user_features")
+    made = encode_features(table, "user_features", np.ones(len(table), np.bool_))
     assert [(name, value) for name, _, value, _, _ in made.columns()] == [
         ("", None),
         ("land", None),

@@ -34,6 +34,7 @@ from embsql.lifecycle.budget import Budget, duration, read_duration
 from embsql.lifecycle.candidates import Proposal
 from embsql.lifecycle.named_statements import query_named
 from embsql.lifecycle.plan import DEFAULTS
+from embsql.phases import Phases
 from embsql.run import Run
 from embsql.shells import cli
 from embsql.shells.worker import Worker
@@ -379,6 +380,17 @@ def test_what_would_take_too_long_is_not_begun(shop, clock) -> None:
     last = trials(shop)[-1]
     assert last["status"] == "skipped"
     assert last["reason"].startswith("not tried: it would take about 3.0 seconds, and ")
+
+
+def test_what_was_compiled_is_not_foreseen_again(shop, clock, monkeypatch) -> None:
+    """As before, but that two of the first one's seconds go by in the compiler."""
+    clock(als=1.0, svd=1.0)
+    compiled = iter([0.0, 2.0])
+    monkeypatch.setattr(Phases, "compiled", property(lambda _: next(compiled, 2.0)))
+    shop.train("m", SOURCE, budget="11 seconds", **QUICK)
+    assert trials(shop)[-1]["status"] == "stopped", (
+        "it was begun: 1 second was foreseen"
+    )
 
 
 def test_one_that_goes_over_is_stopped_when_that_is_foreseen(

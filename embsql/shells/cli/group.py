@@ -36,6 +36,23 @@ def _as_typed(message: str) -> str:
 class Main(click.Group):
     """Turns what goes wrong into one clear line and the exit code 1; wrong usage is 2, by click."""
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click; a question is no command, and is shown as it is asked."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from embsql.sqlfiles.questions import questions  # here: it reads all
+
+            asked = questions().get(args[0])
+            if asked is None:
+                raise
+            example = asked.example.rstrip(";")
+            raise click.UsageError(
+                f'{args[0]} is a question, asked in SQL: embsql sql "{example}"'
+            ) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
