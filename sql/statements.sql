@@ -288,7 +288,7 @@ SELECT finding.affected
 FROM embsql.run_records AS run
 LEFT JOIN embsql.source_checks AS finding ON finding.run_id = run.run_id AND finding.check_name = 'repeated pairs'
 WHERE run.run_id = $run_id
-    AND (finding.affected > 0 OR (finding.affected IS NULL AND run.parent_run IS NOT NULL))
+    AND (finding.affected > 0 OR run.parent_run IS NOT NULL)
 
 -- set_gate_reason: why a ready run was not promoted
 UPDATE embsql.run_records SET error = $error WHERE run_id = $run_id AND status = 'ready'

@@ -244,6 +244,6 @@ def test_what_a_server_expects_where_a_value_has_no_type(address: str) -> None:
                 words.get(argument.type, argument.type)
                 for argument in question.arguments
             ]
-            if name == "coherence":
-                wanted[1] = "text"  # its ids; the labels beside them are the list
+            if name in ("coherence", "recommend_batch"):
+                wanted[1] = "text"  # ids of one kind; another argument is the list
             assert found == [(wanted,)], name

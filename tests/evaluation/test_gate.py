@@ -198,7 +198,7 @@ def test_it_says_why_not() -> None:
     popular = judged(figure(0.1), comparison(0.1, 0.2), "last", 10, 0.05)
     assert popular.refused == (
         "its ndcg@10 is 0.1000 (95% interval 0.0900 to 0.1100), "
-        "does not beat the popularity baseline (0.1000)"
+        "which does not beat the popularity baseline (0.1000)"
     )
     assert (
         judged(figure(0.1, None), Comparison("none"), "test", 10, 0.05).refused is None

@@ -510,6 +510,7 @@ TESTED = {  # above, in test_ids.py, test_sources.py, test_races.py and tests/te
     "SourceFailed",
     "NoMl",
     "LiveRunGone",
+    "WrongArguments",  # in tests/test_commands.py
 }
 
 

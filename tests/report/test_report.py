@@ -441,5 +441,5 @@ def test_each_split_is_judged_by_itself(db, tmp_path) -> None:
     found = [row["sentence"] for row in data_of(tmp_path / "page.html")["next"]]
     assert [one for one in found if "below" in one] == [
         "ndcg@10 of 0.1000 (split last) is below that of what is popular, 0.5000: compare "
-        "several by algorithm auto, or more of them by a larger budget:"
+        "several by algorithm auto, or more of them by a larger budget."
     ]

@@ -88,7 +88,7 @@ found AS (
   SELECT
     1 AS importance, 'not_live' AS reason,
     'Run ' || CAST(a.run_id AS VARCHAR) || ' is not live' || coalesce(': ' || a.error, '')
-      || CASE WHEN a.error LIKE '%.' THEN '' ELSE '.' END || ' Make it live if you trust it.' AS advice,
+      || CASE WHEN right(a.error, 1) = '.' THEN '' ELSE '.' END || ' Make it live if you trust it.' AS advice,
     CAST(NULL AS VARCHAR) AS split, CAST(NULL AS VARCHAR) AS metric, CAST(NULL AS FLOAT8) AS value,
     CAST(NULL AS VARCHAR) AS compared_to, CAST(NULL AS FLOAT8) AS threshold,
     'embsql promote ' || a.reference AS command, 'promote(''' || a.reference || ''')' AS called
@@ -200,7 +200,7 @@ found AS (
     14, 'source', CASE
       WHEN n.check_name = 'algorithm chosen' THEN 'The choice: ' || n.hint
       ELSE 'The source: ' || n.check_name || ' (' || CAST(n.affected AS VARCHAR) || '). ' || n.hint
-    END || CASE WHEN n.hint LIKE '%.' OR n.hint LIKE '%?' THEN '' ELSE '.' END,
+    END || CASE WHEN right(n.hint, 1) IN ('.', '?') THEN '' ELSE '.' END,
     NULL, n.check_name, n.affected, 'bound', 0, NULL, NULL
   FROM noted AS n
   WHERE n.severity IN ('error', 'warning') AND n.hint IS NOT NULL

@@ -176,7 +176,7 @@ def advice(world: World, model: str) -> Listed:
     items = len(run.items)
     if run.users and items <= 20:
         rows.append(_advised("few_items", None, "items", items, "bound", 20))
-    return Listed(rows or [("nothing", ANY, *(None,) * 6)])
+    return Listed(rows or [("nothing", ANY, *(None,) * 7)])
 
 
 OF_SPLITS = (
@@ -202,9 +202,11 @@ def _advised(
     compared_to: str | None,
     threshold: float | None,
     command: str | None = None,
+    called: str | None = None,
 ) -> Row:
     numbers = [None if one is None else float(one) for one in (value, threshold)]
-    return reason, ANY, split, metric, numbers[0], compared_to, numbers[1], command
+    figure = (split, metric, numbers[0], compared_to, numbers[1])
+    return reason, ANY, *figure, command, called and f"SELECT * FROM embsql.{called};"
 
 
 def _is_main(figure: Figure) -> bool:
@@ -219,15 +221,15 @@ def _of_the_run(world: World, run: Run) -> list[Row]:
         model.live_run,
         *model.earlier_runs,
     ):
-        rows.append(
-            _advised("not_live", *(None,) * 5, command=f"embsql promote {reference}")
-        )
+        called = f"promote('{reference}')"
+        words = (*(None,) * 5, f"embsql promote {reference}", called)
+        rows.append(_advised("not_live", *words))
     if not run.figures:
         lonely = _found(run, "users with one item") or 0
         can = run.users and lonely < len(run.users)
         reason = "not_evaluated" if run.users else "no_users"
-        command = f"embsql evaluate {reference}" if can else None
-        rows.append(_advised(reason, *(None,) * 5, command=command))
+        words = (f"embsql evaluate {reference}", f"evaluate('{reference}')")
+        rows.append(_advised(reason, *(None,) * 5, *(words if can else ())))
     return rows
 
 
@@ -293,8 +295,11 @@ def _of_who_was_asked(run: Run, main: Figure, values: Figures) -> list[Row]:
     is_settled = any(f.split == "random" for f in run.figures if _is_main(f))
     if tied > 0.5 * users and not is_settled:
         words = ("tied users", tied, "half of the users", 0.5 * users)
-        command = f"embsql evaluate {run.model}@{run.run_id} --split random"
-        rows.append(_advised("tied_times", main.split, *words, command))
+        reference = f"{run.model}@{run.run_id}"
+        command = f"embsql evaluate {reference} --split random"
+        options = """options => '{"split": "random"}'"""
+        called = f"evaluate('{reference}', {options})"
+        rows.append(_advised("tied_times", main.split, *words, command, called))
     return rows
 
 
