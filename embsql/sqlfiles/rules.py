@@ -14,6 +14,7 @@ FUNCTIONS = {
     "sum",
     "coalesce",
     "round",
+    "right",
     "row_number",
     "string_agg",
     "cast",
