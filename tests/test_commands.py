@@ -641,3 +641,12 @@ def test_a_connection_that_goes_without_a_word_leaves_no_other_function(
         second.execute(UNWATCH)
     assert len(others) == 1000
     second.close()
+
+
+@pytest.mark.parametrize("call", ["train('m')", "unwatch('m')"])
+def test_a_server_has_functions_and_no_procedures(pg, call: str) -> None:
+    with (
+        embsql.connect(pg) as database,
+        pytest.raises(errors.CalledElsewhere, match=r"SELECT embsql\.\w+\("),
+    ):
+        database.ask(f"CALL embsql.{call}")

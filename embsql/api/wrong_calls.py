@@ -85,8 +85,22 @@ def _no_list(found: re.Match[str], statement: str) -> EmbsqlError | None:
     return None
 
 
+def _no_procedure(
+    found: re.Match[str],
+    statement: str,  # noqa: ARG001 - as all of them
+) -> EmbsqlError | None:
+    """A server's CALL, which is for procedures; commands are functions there."""
+    name = found[1]
+    if not _is_command(name):
+        return None
+    kind = "a function on a server, in SELECT"
+    return CalledElsewhere(name=name, kind=kind, example=f"SELECT embsql.{name}(...)")
+
+
 COMPLAINTS: dict[str, Callable[[re.Match[str], str], EmbsqlError | None]] = {
     r"function embsql\.(\w+)\((.*)\) does not exist": _of_server,
+    r"procedure embsql\.(\w+)\(": _no_procedure,
+    r"embsql\.(\w+)\(.*\) is not a procedure": _no_procedure,
     r'Binder Error: Macro "?(\w+)"?\(\) does not support the supplied': _of_macro,
     r'Catalog Error: \w+ Function with name "?(\w+)"? does not exist': _absent,
     r'Binder Error: Function "(\w+)" is a table function but': _of_kind,

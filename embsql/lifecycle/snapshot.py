@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from embsql import algorithms
 from embsql.algorithms import Algorithm
@@ -106,7 +107,8 @@ def _with_features(
         data = with_newcomers(data, entity, given.described())
         after = _vocabulary(data, entity)
         new = len(after) - len(before)
-        findings.append(_counted(entity, new))
+        matched = pc.any(pc.is_in(before, given.ids)).as_py()
+        findings.append(_counted(entity, new, matched=matched))
     ids = _vocabulary(data, entity)
     codes = data.user if entity == "user" else data.item  # (n,)
     known = given.of(ids)
@@ -119,9 +121,13 @@ def _vocabulary(data: Interactions, entity: str) -> pa.StringArray:
     return data.users if entity == "user" else data.items
 
 
-def _counted(entity: str, count: int) -> Finding:
+def _counted(entity: str, count: int, *, matched: bool) -> Finding:
+    """How many are new; where nobody else has features, ids may be written otherwise."""
     hint = "they have no interactions yet, and the vectors that their features give"
-    return finding(NEW[entity], count, "info", hint)
+    if matched:
+        return finding(NEW[entity], count, "info", hint)
+    hint = f"no {entity} of the source has features: are ids written as they are there?"
+    return finding(NEW[entity], count, "warning", hint)
 
 
 def of_newcomers(findings: list[Finding]) -> list[Finding]:

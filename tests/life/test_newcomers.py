@@ -148,6 +148,17 @@ def test_what_only_newcomers_say_is_unknown(each) -> None:
     assert green_one == purple_one
 
 
+def test_ids_that_are_written_otherwise_are_noted(each) -> None:
+    known = "SELECT ' ' || f.item_id AS item_id, f.known FROM ({}) AS f".format(
+        features("item")
+    )
+    each.train("m", SOURCE, algorithm="content", item_features=known)
+    rows = each.ask("SELECT * FROM embsql.validation('m')").to_pylist()
+    (found,) = [row for row in rows if row["check"] == "new items"]
+    assert (found["severity"], found["rows"]) == ("warning", 2 * ITEMS + 2)
+    assert "are ids written as they are there" in found["hint"]
+
+
 def test_a_new_id_that_no_index_takes_is_refused(each) -> None:
     long = "SELECT repeat('x', 5000), ARRAY[1e0, 0e0]"
     known = f"{features('item')} UNION ALL {long}"

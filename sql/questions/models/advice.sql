@@ -1,7 +1,8 @@
 -- advice(model text)
 --   -> (reason text, advice text, split text, metric text, value double, compared_to text, threshold double, command text, sql_command text)
 -- What the figures of a run call for, the gravest first: a sentence with the figure behind it, and where a command helps
--- what to type in a shell, and in SQL. Read from what was stored of the run, so that what was never measured is advised to be.
+-- what to type in a shell, and in SQL where there are commands (Python, a server). Read from what was stored of the run,
+-- so that what was never measured is advised to be.
 -- reason is not_live (its gate refused it, or nothing of the model is live); not_evaluated, no_users; nothing_found (figure
 -- and baselines are 0); below_popular, below_itemknn (all of the 95% interval is), not_above_popular, not_above_itemknn (the
 -- interval holds the baseline's figure, so the test cannot decide); few_users_asked (under 100), wide_interval (half of it is
