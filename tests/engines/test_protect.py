@@ -28,7 +28,7 @@ ASKED = VALUES | {  # of either tenant
     "item_a": "'i1'",
     "item_b": "'i2'",
     "items": "ARRAY['i1', 'i2']",
-    "for_users": "ARRAY['a:2', 'b:1']",
+    "for_users": "ARRAY['a:2', 'a:4']",
     "for_items": "ARRAY['i1', 'i2']",
     "session": "ARRAY['i1', 'i2']",
     "times": "NULL",
