@@ -242,7 +242,7 @@ def test_names_that_are_taken_are_said(doors) -> None:
     """In JSON, in a shell and in CREATE MODEL a name may be that of an argument, which is no
     option.
     """
-    for name in ("algorithm", "model_name", "source", "self", "progress"):
+    for name in ("model_name", "source", "self", "progress"):
         with pytest.raises(errors.UnknownOption, match=f'als has no option "{name}"'):
             commands.perform(
                 doors.database, "train", ["n", NOWHERE, "als", json.dumps({name: "x"})]

@@ -190,7 +190,7 @@ def test_items_are_solved_for_users_as_users_for_items() -> None:
     assert (one.users == given).all()
     np.testing.assert_allclose(one.items, other.users, atol=1e-5)
     with pytest.raises(
-        BadFeatures, match=r"user_features gives no column of vectors to choose"
+        BadFeatures, match=r"user_features gives nothing, as it is left out"
     ):
         HalfALS(fixed_side="users").fit(world(), Run())
 
@@ -229,7 +229,7 @@ def test_which_column_must_be_clear() -> None:
     with pytest.raises(BadFeatures, match=r'no vectors "image", but vectors in text'):
         Content(vector_col="image").fit(world(), Run())
     with pytest.raises(
-        BadFeatures, match=r"no column of vectors to choose, but columns \(none\)"
+        BadFeatures, match="item_features gives nothing, as it is left out"
     ):
         HalfALS().fit(interactions(PAIRS), Run())
     two = dataclasses.replace(
