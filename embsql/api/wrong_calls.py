@@ -28,6 +28,7 @@ SAMPLES = {
     "user_id": "'u1'",
 }
 SEE = "See: SELECT example FROM embsql.help('{name}');"
+ON_A_SERVER = "SELECT embsql.{name}(...)"
 OPENING = {"(", "[", "{"}
 CLOSING = {")", "]", "}"}
 
@@ -94,7 +95,7 @@ def _no_procedure(
     if not _is_command(name):
         return None
     kind = "a function on a server, in SELECT"
-    return CalledElsewhere(name=name, kind=kind, example=f"SELECT embsql.{name}(...)")
+    return CalledElsewhere(name=name, kind=kind, example=ON_A_SERVER.format(name=name))
 
 
 COMPLAINTS: dict[str, Callable[[re.Match[str], str], EmbsqlError | None]] = {
