@@ -636,10 +636,10 @@ def test_a_connection_that_goes_without_a_word_leaves_no_other_function(
     first.close()
     del handle
     gc.collect()
-    others = [lambda number=number: number for number in range(1000)]
+    # what would lie where a function was that is freed
+    _others = [lambda number=number: number for number in range(1000)]
     with pytest.raises(duckdb.Error, match="closed"):
         second.execute(UNWATCH)
-    assert len(others) == 1000
     second.close()
 
 

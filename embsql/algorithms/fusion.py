@@ -173,20 +173,26 @@ class Fusion:
 
         Users are drawn in proportion to their evidence, items with constant force.
         """
-        assert self.reg is not None  # noqa: S101 - for mypy: `defaults` gave it
-        assert self.unobserved_weight is not None  # noqa: S101 - likewise
+        reg, weight = self._given
         of_users = Objective(
             confidence_offset=0,
             confidence_scale=1,
             target_offset=0,
-            unobserved_weight=self.unobserved_weight,
-            reg=self.reg,
+            unobserved_weight=weight,
+            reg=reg,
             reg_exponent=1.0,
             cg_steps=CG_STEPS,
             zero_loss=len(data),
         )
         evidence = strength + of_users.unobserved_weight * data.n_users
-        return of_users, of_users._replace(reg=self.reg * evidence, reg_exponent=0.0)
+        return of_users, of_users._replace(reg=reg * evidence, reg_exponent=0.0)
+
+    @property
+    def _given(self) -> tuple[float, float]:
+        """The penalty, and the weight of unseen pairs. Raises ValueError before `defaults`."""
+        if self.reg is None or self.unobserved_weight is None:
+            raise ValueError("options are left to the data: see defaults")
+        return self.reg, self.unobserved_weight
 
 
 def _recall(

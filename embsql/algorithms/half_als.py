@@ -92,7 +92,7 @@ class HalfALS:
         scale = totals(data).weight_scale
         fixed = self._fixed_factors(data)  # (i or u, d)
         matrix = self._matrix(data, scale)
-        has_pairs = _has_pairs(matrix, len(fixed))  # (i or u,)
+        has_pairs = self._have_pairs(data)  # (i or u,)
         # whom nobody could have chosen yet says nothing by not being chosen
         known = fixed * has_pairs[:, None]  # (i or u, d)
         objective = self._objective(data, known)
@@ -109,6 +109,12 @@ class HalfALS:
         return Embeddings(
             solved, fixed, fold_in=offering(fold_in, fixed, has_pairs, run)
         )
+
+    def _have_pairs(self, data: Interactions) -> NDArray[np.bool_]:
+        """Which of those whose vectors are given have pairs: (i,) or (u,)."""
+        if self.fixed_side == "items":
+            return data.items_with_pairs()
+        return data.users_with_pairs()
 
     def _fixed_factors(self, data: Interactions) -> Float32:
         """The vectors that were given, (i, d) or (u, d)."""
@@ -144,12 +150,6 @@ class HalfALS:
 def _counted(has_pairs: NDArray[np.bool_]) -> int | None:
     """How many of some columns (n,) have pairs; None where all have."""
     return None if has_pairs.all() else int(has_pairs.sum())
-
-
-def _has_pairs(matrix: CsrMatrix, n: int) -> NDArray[np.bool_]:
-    """Which of the n columns of a matrix have an entry: (n,)."""
-    counts = np.bincount(matrix.indices, minlength=n)  # (n,)
-    return counts > 0
 
 
 def _mean_squared_length(vectors: Float32) -> float:

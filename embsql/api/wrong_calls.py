@@ -88,7 +88,7 @@ def _no_list(found: re.Match[str], statement: str) -> EmbsqlError | None:
 
 def _no_procedure(
     found: re.Match[str],
-    statement: str,  # noqa: ARG001 - as all of them
+    statement: str,  # noqa: ARG001 - what answers a complaint is called with both
 ) -> EmbsqlError | None:
     """A server's CALL, which is for procedures; commands are functions there."""
     name = found[1]

@@ -231,8 +231,9 @@ def roots(pairs: CsrMatrix) -> Float32:
 
 
 def _own(arrived: Arrived) -> Float32:
-    """A block's own rows (n, f), which are always sent."""
-    assert arrived.own is not None  # noqa: S101 - for the type checker
+    """A block's own rows (n, f). Raises ValueError where none were sent."""
+    if arrived.own is None:
+        raise ValueError("the block's own rows were not sent")
     return arrived.own
 
 

@@ -401,7 +401,7 @@ def _make(holder: duckdb.DuckDBPyConnection, command: Command) -> None:
     KEPT.append(command)
     # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a
     # silent NULL.
-    holder.create_function(  # type: ignore[call-overload]  # its enum moved in 2.0
+    holder.create_function(  # type: ignore[call-overload]  # stubs want an enum, which moved in 2.0
         "embsql_command",
         command,
         ["VARCHAR[]"],

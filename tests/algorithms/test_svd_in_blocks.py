@@ -116,7 +116,8 @@ def blocks(data: Interactions, side: str, edges: list[int]) -> Any:
 
 def trained(options: dict[str, Any], here: Here) -> Embeddings:
     """What svd makes of blocks, as it would be written."""
-    made = SVD(**options).fit_blocks(here, Run(7))  # type: ignore[arg-type] - no least squares
+    # Here has what svd asks for, and not what als does
+    made = SVD(**options).fit_blocks(here, Run(7))  # type: ignore[arg-type]  # see above
     users, items = (one.rows @ made.final_axes(one) for one in made.factors)
     return Embeddings(users, items, fold_in=made.fold_in)
 

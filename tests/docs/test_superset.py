@@ -15,6 +15,7 @@ import yaml
 from jinja2 import Environment
 
 import embsql
+from embsql.engines.columns import quote
 from embsql.shells import demo
 from tests.docs.pages import ROOT
 from tests.docs.test_docs import load
@@ -67,26 +68,31 @@ def shop(request, tmp_path_factory) -> embsql.Database:
         yield database
 
 
+def answer_of(dataset: str) -> str:
+    """The table of a dataset's answer."""
+    return quote(f"dataset_{dataset}")
+
+
 @pytest.fixture(scope="module")
 def answered(shop) -> embsql.Database:
     """The same, where each dataset's answer is a table: two runs are not compared three times."""
     for name, dataset in DATASETS.items():
         asked = f"SELECT * FROM ({rendered(dataset['sql'])}) AS virtual_table"
-        shop.engine.run(f"CREATE TABLE dataset_{name} AS {asked}")
+        shop.engine.run(f"CREATE TABLE {answer_of(name)} AS {asked}")
     return shop
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_dataset_has_its_columns_and_metrics(answered, name: str) -> None:
     dataset = DATASETS[name]
-    answer = answered.ask(f"SELECT * FROM dataset_{name}")
+    answer = answered.ask(f"SELECT * FROM {answer_of(name)}")
     assert answer.num_rows > 0
     assert answer.column_names == [
         column["column_name"] for column in dataset["columns"]
     ]
     metrics = [metric["expression"] for metric in dataset.get("metrics", [])]
     if metrics:
-        answered.ask(f"SELECT {', '.join(metrics)} FROM dataset_{name}")
+        answered.ask(f"SELECT {', '.join(metrics)} FROM {answer_of(name)}")
 
 
 def test_filter_asks_about_the_customer(shop) -> None:
